@@ -1,0 +1,148 @@
+"""Our accounts at providers."""
+
+import secrets
+from datetime import datetime, timedelta
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from connections.fields import EncryptedField
+
+# Ten failures in a row and we leave a provider alone for a minute.
+FAILURES_BEFORE_REST = 10
+REST = timedelta(seconds=60)
+OLD_SECRET_LIFE = timedelta(hours=24)
+
+
+def make_hook_key() -> str:
+    return secrets.token_urlsafe(18)
+
+
+class Connection(models.Model):
+    """One account at a provider: credentials (encrypted), health, quota."""
+
+    class Provider(models.TextChoices):
+        LINE = "line", _("LINE")
+        PADDLE = "paddle", _("Paddle Classic")
+        VIVOLDI = "vivoldi", _("Vivoldi")
+
+    class State(models.TextChoices):
+        ACTIVE = "active", _("active")
+        PAUSED = "paused", _("paused")
+
+    provider = models.CharField(_("provider"), max_length=10, choices=Provider)
+    name = models.CharField(_("name"), max_length=60, unique=True)
+    # LINE: the bot's user id, which its webhooks name as "destination".
+    account_id = models.CharField(_("account id"), max_length=64, blank=True)
+    access_token = EncryptedField(_("access token"), blank=True)
+    secret = EncryptedField(_("channel secret"), blank=True)
+    # LINE cuts the old secret off at once when a new one is issued; webhooks already
+    # on their way carry the old one's signature.
+    old_secret = EncryptedField(_("previous channel secret"), blank=True)
+    # One that leaked must not stay good for ever.
+    old_secret_until = models.DateTimeField(null=True, editable=False)
+    hook_key = models.CharField(
+        max_length=40, unique=True, editable=False, default=make_hook_key
+    )
+
+    state = models.CharField(
+        _("state"), max_length=10, choices=State, default=State.ACTIVE
+    )
+    pause_reason = models.CharField(_("why it is paused"), max_length=200, blank=True)
+    last_contact_at = models.DateTimeField(_("last contact"), null=True, editable=False)
+    last_error = models.CharField(_("last error"), max_length=500, blank=True)
+    failures = models.PositiveIntegerField(default=0, editable=False)
+    resting_until = models.DateTimeField(null=True, editable=False)
+    quota = models.PositiveIntegerField(
+        _("messages a month"), null=True, editable=False
+    )
+    quota_used = models.PositiveIntegerField(
+        _("messages used"), null=True, editable=False
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("connection")
+        verbose_name_plural = _("connections")
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["provider", "account_id"],
+                condition=~Q(account_id=""),
+                name="connection_account_once",
+                violation_error_message=_(
+                    "Another connection has this account already. Change that one."
+                ),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def secrets_at(self, at: datetime) -> list[str]:
+        """The secrets a webhook may be signed with at `at`, newest first."""
+        secrets = [self.secret]
+        if self.has_old_secret_at(at):
+            secrets.append(self.old_secret)
+        return [secret for secret in secrets if secret]
+
+    def has_old_secret_at(self, at: datetime) -> bool:
+        """Whether the previous channel secret still counts at `at`."""
+        return self.old_secret_until is not None and at < self.old_secret_until
+
+    def change_secret(self, secret: str, *, at: datetime) -> None:
+        """Put a new channel secret in place of the old one; the caller saves."""
+        if self.secret and self.secret != secret:
+            self.old_secret = self.secret
+            self.old_secret_until = at + OLD_SECRET_LIFE
+        self.secret = secret
+
+    def forget_old_secret(self) -> None:
+        """Stop taking the previous channel secret; the caller saves."""
+        self.old_secret, self.old_secret_until = "", None
+
+    def pause(self, reason: str, *, by_hand: bool = False) -> None:
+        """Stop all sending through this account until a person resumes it."""
+        changes = {"pause_reason": reason[:200]}
+        if not by_hand:
+            changes["last_error"] = reason[:500]
+        Connection.objects.filter(pk=self.pk).update(state=self.State.PAUSED, **changes)
+
+    def resume(self) -> None:
+        """Let sending go on."""
+        Connection.objects.filter(pk=self.pk).update(
+            state=self.State.ACTIVE, pause_reason="", failures=0, resting_until=None
+        )
+
+    def note_success(self, *, at: datetime) -> None:
+        """Forget earlier failures: the provider answers."""
+        Connection.objects.filter(pk=self.pk).update(
+            last_contact_at=at, last_error="", failures=0, resting_until=None
+        )
+
+    def note_failures(self, count: int, detail: str, *, at: datetime) -> None:
+        """Count failures in a row; from ten on, rest for a minute."""
+        row = Connection.objects.filter(pk=self.pk)
+        row.update(failures=F("failures") + count, last_error=detail[:500])
+        row.filter(failures__gte=FAILURES_BEFORE_REST).update(
+            resting_until=at + REST, failures=0
+        )
+
+
+class Bucket(models.Model):
+    """How fast we may call one endpoint: time is booked ahead, nobody is refused."""
+
+    connection = models.ForeignKey(Connection, models.CASCADE)
+    endpoint = models.CharField(max_length=20)
+    free_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["connection", "endpoint"], name="bucket_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.connection_id} {self.endpoint}"

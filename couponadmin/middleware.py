@@ -1,0 +1,87 @@
+"""What every request passes: a name for it, and an answer when the database is away."""
+
+import logging
+import uuid
+from collections.abc import Callable
+
+from django.conf import settings
+from django.db import OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.urls import reverse
+
+logger = logging.getLogger(__name__)
+
+Answer = Callable[[HttpRequest], HttpResponse]
+
+
+def admin_policy(get_response: Answer) -> Answer:
+    """Give the admin's pages, and no others, the content policy that unfold needs."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if request.path.startswith(reverse("admin:index")):
+            response._csp_replace = settings.ADMIN_POLICY  # type: ignore[attr-defined]
+        return response
+
+    return middleware
+
+
+def request_id(get_response: Answer) -> Answer:
+    """Name each request, so that a log line and an event can be laid side by side."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        request.request_id = str(uuid.uuid4())  # type: ignore[attr-defined]
+        response = get_response(request)
+        response["X-Request-Id"] = request.request_id  # type: ignore[attr-defined]
+        return response
+
+    return middleware
+
+
+def not_too_large(get_response: Answer) -> Answer:
+    """Refuse a request that says it is too large before any of it is read."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        if length.isdecimal() and int(length) > settings.REQUEST_MAX_SIZE:
+            return render(request, "413.html", status=413)
+        return get_response(request)
+
+    return middleware
+
+
+class DatabaseAway:
+    """Turns a database that is away or too busy into a 503 that says when to try again.
+
+    A class, because an exception inside a view reaches only `process_exception`.
+    """
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        try:
+            return self.get_response(request)
+        except OperationalError as error:  # raised by a middleware, the session's say
+            return self.answer(request, error)
+
+    def process_exception(
+        self, request: HttpRequest, error: Exception
+    ) -> HttpResponse | None:
+        if isinstance(error, OperationalError):
+            return self.answer(request, error)
+        return None
+
+    def answer(self, request: HttpRequest, error: OperationalError) -> HttpResponse:
+        logger.error("database.away", extra={"why": type(error).__name__})
+        return HttpResponse(
+            render_to_string("503.html"),
+            status=503,
+            headers={
+                "Retry-After": "5",
+                "Cache-Control": "no-store, private",
+                "X-Robots-Tag": "noindex, nofollow, noarchive",
+            },
+        )

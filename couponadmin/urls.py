@@ -1,0 +1,16 @@
+"""Every address of the house."""
+
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path
+
+from couponadmin import views
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", views.home, name="home"),
+    path("healthz", views.healthz, name="healthz"),
+    path("media/campaigns/<str:name>", views.media, name="media"),
+    path("admin/", admin.site.urls),
+    path("c/", include("coupons.urls")),
+    path("store/", include("coupons.store_urls")),
+    path("hooks/", include("sync.urls")),
+]

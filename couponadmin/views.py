@@ -1,0 +1,39 @@
+"""What belongs to no app: health, the way in, campaign images."""
+
+from django.conf import settings
+from django.db import OperationalError, connection
+from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_safe
+from django.views.static import serve
+
+from couponadmin.version import VERSION
+
+
+@require_safe
+def healthz(request: HttpRequest) -> JsonResponse:
+    """200 while the database answers, 503 while it does not."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except OperationalError:
+        return JsonResponse({"status": "database away"}, status=503)
+    return JsonResponse({"status": "ok", "version": VERSION})
+
+
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    """The bare address leads staff to the back office and clerks to their store."""
+    is_clerk = request.user.is_authenticated and not request.user.is_staff
+    return redirect("store:home" if is_clerk else "admin:index")
+
+
+@require_safe
+def media(request: HttpRequest, name: str) -> HttpResponse | FileResponse:
+    """A campaign's image. Names are random and never used again, so it may be kept."""
+    response = serve(
+        request, name, document_root=str(settings.MEDIA_ROOT / "campaigns")
+    )
+    response["Cache-Control"] = "public, max-age=31536000, immutable"
+    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    return response

@@ -1,0 +1,94 @@
+"""Forms of the store's screen."""
+
+import unicodedata
+
+from django import forms
+from django.contrib.auth.forms import AuthenticationForm
+from django.core.exceptions import ValidationError
+from django.core.validators import ProhibitNullCharactersValidator
+from django.utils.translation import gettext_lazy as _
+
+from serials.codes import ZERO_WIDTH
+
+LONGEST_SCAN = 300  # characters; a link of ours has about 60
+# Control characters, halves of a pair, and marks that change the reading direction.
+UNREADABLE = {"Cc", "Cs", "Cf"}
+
+
+def validate_readable(text: str) -> None:
+    """Refuse what nobody can see or type; marks of no width are dropped later on."""
+    if any(
+        unicodedata.category(char) in UNREADABLE and ord(char) not in ZERO_WIDTH
+        for char in text
+    ):
+        raise ValidationError(
+            _("This has characters that can't be read. Scan again, or type the number.")
+        )
+
+
+class ReadableField(forms.CharField):
+    """One line of text, without control characters."""
+
+    default_validators = [validate_readable]
+
+    def __init__(self, **options: object) -> None:
+        super().__init__(**options)  # type: ignore[arg-type]
+        # Ours refuses NUL as well; two errors for one fault help nobody.
+        self.validators = [
+            validator
+            for validator in self.validators
+            if not isinstance(validator, ProhibitNullCharactersValidator)
+        ]
+
+
+class ScanForm(forms.Form):
+    """What a scanner or a clerk typed, and the id of the page it was typed into."""
+
+    text = ReadableField(
+        max_length=LONGEST_SCAN,
+        error_messages={
+            "required": _("Scan a coupon, or type its number."),
+            "max_length": _("This is too long for a coupon. Scan again."),
+        },
+    )
+    nonce = forms.UUIDField(
+        error_messages={
+            "required": _("This page was out of date. Scan again."),
+            "invalid": _("This page was out of date. Scan again."),
+        }
+    )
+
+    @property
+    def problem(self) -> str:
+        """The first thing wrong, for the one line under the field."""
+        return next((str(found[0]) for found in self.errors.values()), "")
+
+
+class TakeBackForm(forms.Form):
+    """Why a verification is taken back."""
+
+    reason = ReadableField(
+        label=_("Why do you take it back?"),
+        max_length=200,
+        error_messages={"required": _("Write why, in a few words.")},
+        widget=forms.TextInput(attrs={"list": "reasons", "autocomplete": "off"}),
+    )
+
+
+class SignInForm(AuthenticationForm):
+    """Django's, with the same words for text that no account could have."""
+
+    error_messages = {
+        **AuthenticationForm.error_messages,
+        "invalid_login": _(
+            "This user name and password don't match. Both care about capital letters."
+        ),
+    }
+
+    def clean(self) -> dict[str, object]:
+        for field in ("username", "password"):
+            try:
+                self.cleaned_data.get(field, "").encode()
+            except UnicodeEncodeError:
+                raise self.get_invalid_login_error() from None
+        return super().clean()

@@ -1,0 +1,602 @@
+"""What people ask of a coupon: issue, open, redeem, verify, undo, revoke."""
+
+import hashlib
+import hmac
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import connection, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from campaigns.models import Campaign
+from campaigns.services import give_back_to_limit, take_of_limit
+from contacts.models import Contact
+from coupons.errors import CouponError
+from coupons.finding import find_scanned
+from coupons.models import (
+    TALLY_SLOTS,
+    Attempt,
+    ContactUse,
+    Coupon,
+    Event,
+    Tally,
+    Verification,
+)
+from coupons.retrying import retrying
+from serials.errors import OutOfStock
+from serials.models import Batch
+from serials.services import ready_batches, take_serial, take_unit
+from stores.models import Store
+
+Clock = Callable[[], datetime]
+Status = Coupon.Status
+
+UNDO_BY_STAFF = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a change comes from: how, by whom, in which request."""
+
+    way: str  # push, page, scan, staff, api
+    actor: User | None = None
+    request_id: str = ""
+
+
+# --- issuing and sending ---------------------------------------------------------
+
+
+@transaction.atomic
+def issue(
+    campaign: Campaign,
+    contacts: Sequence[Contact | None],
+    *,
+    source: Source,
+    clock: Clock = timezone.now,
+) -> list[Coupon]:
+    """Give each of the contacts a coupon of the campaign, in their order.
+
+    Takes no stock: that happens at redeem. Raises CouponError: campaign_paused, campaign_ended, not_started.
+    """
+    at = clock()
+    check_may_send(campaign, at=at)
+    coupons = Coupon.objects.bulk_create(
+        Coupon(
+            campaign=campaign,
+            contact=contact,
+            issued_at=at,
+            ends_at=campaign.use_ends_at,
+        )
+        for contact in contacts
+    )
+    record(Event.Kind.ISSUED, coupons, at=at, source=source)
+    count_steps(campaign.pk, None, issued=len(coupons))
+    return coupons
+
+
+def check_may_send(campaign: Campaign, *, at: datetime) -> None:
+    """Refuse to hand out coupons of a campaign that does not send at `at`."""
+    check_is_running(campaign)
+    if campaign.send_starts_at and at < campaign.send_starts_at:
+        raise CouponError("not_started", starts_at=campaign.send_starts_at)
+    if not campaign.may_send_at(at):
+        raise CouponError("campaign_ended", ended_at=campaign.send_ends_at)
+
+
+def check_is_running(campaign: Campaign) -> None:
+    if campaign.state == Campaign.State.PAUSED:
+        raise CouponError("campaign_paused")
+    if campaign.state == Campaign.State.ENDED:
+        raise CouponError("campaign_ended")
+    if campaign.state == Campaign.State.DRAFT:
+        raise CouponError("not_started")
+
+
+@transaction.atomic
+def mark_sent(sent: Mapping[int, datetime], *, source: Source) -> None:
+    """Note when each coupon (by id) went out.
+
+    `sent_at` is a fact: it is filled at any status, and moves only `issued` on. A
+    clock that runs from sending starts with it, and can only bring the end nearer.
+    """
+    locked = Coupon.objects.select_for_update().filter(pk__in=sent, sent_at=None)
+    coupons = list(locked.order_by("pk"))
+    campaigns = Campaign.objects.in_bulk({coupon.campaign_id for coupon in coupons})
+    alike: dict[tuple[datetime, datetime], list[int]] = {}
+    for coupon in coupons:
+        coupon.campaign = campaigns[coupon.campaign_id]
+        ends_at = end_after(coupon, Campaign.Expiry.FROM_SENDING, sent[coupon.pk])
+        alike.setdefault((sent[coupon.pk], ends_at), []).append(coupon.pk)
+    # Those of one block went out at one time: one statement for all of them.
+    for (sent_at, ends_at), ids in alike.items():
+        unsent = Coupon.objects.filter(pk__in=ids, sent_at=None)
+        unsent.update(sent_at=sent_at, ends_at=ends_at)
+    Coupon.objects.filter(
+        pk__in=[coupon.pk for coupon in coupons], status=Status.ISSUED
+    ).update(status=Status.SENT)
+    by_campaign: dict[int, int] = {}
+    for coupon in coupons:
+        by_campaign[coupon.campaign_id] = by_campaign.get(coupon.campaign_id, 0) + 1
+    Event.objects.bulk_create(
+        event_of(Event.Kind.SENT, coupon, at=sent[coupon.pk], source=source)
+        for coupon in coupons
+    )
+    for campaign_id, count in by_campaign.items():
+        count_steps(campaign_id, None, sent=count)
+
+
+def end_after(coupon: Coupon, clock: Campaign.Expiry, started_at: datetime) -> datetime:
+    """The coupon's end once `clock` started: never later than it was."""
+    campaign = coupon.campaign
+    if campaign.expiry != clock:
+        return coupon.ends_at
+    return min(coupon.ends_at, started_at + campaign.interval)
+
+
+# --- the customer's side -----------------------------------------------------------
+
+
+@retrying
+def open_coupon(
+    token: str, *, source: Source, clock: Clock = timezone.now
+) -> Coupon | None:
+    """Note that the coupon's page was seen in a browser; the first time counts.
+
+    None for an unknown token. Revoked coupons stay as they are.
+    """
+    with transaction.atomic():
+        coupon = _lock(token=token)
+        if coupon is None or coupon.status not in (Status.ISSUED, Status.SENT):
+            return coupon
+        at = clock()
+        coupon.open(at=at)
+        _record_opened(coupon, at=at, source=source)
+        return coupon
+
+
+def _record_opened(coupon: Coupon, *, at: datetime, source: Source) -> None:
+    record(Event.Kind.OPENED, [coupon], at=at, source=source)
+    count_steps(coupon.campaign_id, None, opened=1)
+
+
+def redeem(token: str, *, source: Source, clock: Clock = timezone.now) -> Coupon:
+    """Redeem a coupon: its customer gets the serial, once and for good.
+
+    A second press, or the repeat of a lost answer, returns the same coupon with the
+    same serial. Raises CouponError: invalid, not_started, expired, revoked,
+    campaign_paused, campaign_ended, limit_reached, out_of_stock; each is kept as an
+    Attempt.
+    """
+    try:
+        return _redeem(token, source=source, clock=clock)
+    except CouponError as error:
+        coupon = Coupon.objects.filter(token=token).first()
+        if coupon is not None:
+            Attempt.objects.create(
+                action=Attempt.Action.REDEEM,
+                reason=error.code,
+                coupon=coupon,
+                staff=source.actor,
+                at=clock(),
+                request_id=source.request_id,
+            )
+        raise
+
+
+@retrying
+@transaction.atomic
+def _redeem(token: str, *, source: Source, clock: Clock) -> Coupon:
+    """One try; any refusal rolls all of it back.
+
+    The order of locks: coupon, contact, serial, then the rows that everybody wants,
+    stock and limit, last before the commit.
+    """
+    coupon = _lock(token=token)
+    if coupon is None:
+        raise CouponError("invalid")
+    if coupon.status in (Status.REDEEMED, Status.VERIFIED):
+        return coupon
+    batches = ready_batches(coupon.campaign_id)
+    if batches:  # the campaign came with them, read after the lock
+        coupon.campaign = batches[0].campaign
+    at = clock()
+    check_may_redeem(coupon, at=at)
+    if not _take_of_contact(coupon):
+        raise CouponError("limit_reached")
+    try:
+        taken = take_serial(batches, at=at)
+    except OutOfStock:
+        raise CouponError("out_of_stock") from None
+    was_opened = coupon.opened_at is not None
+    coupon.redeem(
+        batch=taken.batch,
+        serial=taken.serial,
+        ends_at=end_after(coupon, Campaign.Expiry.FROM_REDEMPTION, at),
+        at=at,
+    )
+    events = [Event.Kind.REDEEMED] if was_opened else list(FIRST_TWO)
+    Event.objects.bulk_create(
+        event_of(kind, coupon, at=at, source=source) for kind in events
+    )
+    if not was_opened:
+        count_steps(coupon.campaign_id, None, opened=1)
+    count_steps(coupon.campaign_id, taken.batch, redeemed=1)
+    if taken.is_counted:
+        take_unit(taken.batch)
+    if hasattr(coupon.campaign, "total_limit") and not take_of_limit(
+        coupon.campaign_id
+    ):
+        raise CouponError("limit_reached")
+    return coupon
+
+
+FIRST_TWO = (Event.Kind.OPENED, Event.Kind.REDEEMED)
+
+
+def check_may_redeem(coupon: Coupon, *, at: datetime) -> None:
+    """Refuse what can't be redeemed at `at`, with the reason that helps most."""
+    if coupon.status == Status.REVOKED:
+        raise CouponError("revoked")
+    if at >= coupon.ends_at:
+        raise CouponError("expired", ended_at=coupon.ends_at)
+    check_is_running(coupon.campaign)
+    if at < coupon.campaign.use_starts_at:
+        raise CouponError("not_started", starts_at=coupon.campaign.use_starts_at)
+
+
+def _take_of_contact(coupon: Coupon) -> bool:
+    """Count one redemption of the contact; False when its limit is reached.
+
+    One guarded statement. Without a contact there is nobody to count.
+    """
+    if coupon.contact_id is None:
+        return True
+    limit = coupon.campaign.limit_per_contact
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO coupons_contactuse (campaign_id, contact_id, used)
+            VALUES (%s, %s, 1)
+            ON CONFLICT (campaign_id, contact_id)
+            DO UPDATE SET used = coupons_contactuse.used + 1
+            WHERE %s = 0 OR coupons_contactuse.used < %s
+            """,
+            [coupon.campaign_id, coupon.contact_id, limit, limit],
+        )
+        return bool(cursor.rowcount)
+
+
+# --- the store's side --------------------------------------------------------------
+
+
+def verify(
+    coupon_id: int,
+    *,
+    store: Store,
+    staff: User,
+    request_id: str = "",
+    clock: Clock = timezone.now,
+) -> Verification:
+    """Take a redeemed coupon at a store's till, once.
+
+    Raises CouponError: not_needed, revoked, already_verified (facts: the live
+    verification), expired, not_redeemed, wrong_store, campaign_paused.
+    """
+    return _verify(
+        coupon_id,
+        store=store,
+        way=Verification.Way.SCAN,
+        source=Source("scan", staff, request_id),
+        clock=clock,
+    )
+
+
+@retrying
+@transaction.atomic
+def _verify(
+    coupon_id: int, *, store: Store | None, way: str, source: Source, clock: Clock
+) -> Verification:
+    coupon = _lock(pk=coupon_id)
+    if coupon is None:
+        raise CouponError("invalid")
+    at = clock()
+    check_may_verify(coupon, store=store, at=at)
+    coupon.verify(at=at)
+    verification = Verification.objects.create(
+        coupon=coupon, store=store, staff=source.actor, way=way, at=at
+    )
+    record(Event.Kind.VERIFIED, [coupon], at=at, source=source, store=store)
+    count_steps(coupon.campaign_id, coupon.batch, verified=1)
+    return verification
+
+
+def check_may_verify(coupon: Coupon, *, store: Store | None, at: datetime) -> None:
+    """Refuse what a store can't take at `at`, with the reason that helps most."""
+    campaign = coupon.campaign
+    if store is not None and not campaign.taken_in(store.pk):
+        raise CouponError("wrong_store")
+    if campaign.verifying == Campaign.Verifying.NONE:
+        raise CouponError("not_needed")
+    if coupon.status == Status.REVOKED:
+        raise CouponError("revoked")
+    if coupon.status == Status.VERIFIED:
+        raise CouponError("already_verified", verification=live_verification(coupon))
+    if at >= coupon.ends_at:
+        raise CouponError("expired", ended_at=coupon.ends_at)
+    if coupon.status != Status.REDEEMED:
+        raise CouponError("not_redeemed")
+
+
+def live_verification(coupon: Coupon) -> Verification | None:
+    """The verification that holds, with its store and staff."""
+    return (
+        coupon.verifications.filter(undone_at=None)
+        .select_related("store", "staff")
+        .first()
+    )
+
+
+@retrying
+@transaction.atomic
+def undo(
+    verification_id: int,
+    *,
+    by: User,
+    reason: str,
+    is_manager: bool,
+    request_id: str = "",
+    clock: Clock = timezone.now,
+) -> Coupon:
+    """Take a verification back: the coupon is redeemed again, the record stays.
+
+    Whoever verified may for 10 minutes, a manager until the coupon's end. Raises
+    CouponError: too_late, conflict (it was undone already).
+    """
+    found = Verification.objects.get(pk=verification_id)
+    coupon = _lock(pk=found.coupon_id)
+    if coupon is None:
+        raise CouponError("invalid")
+    at = clock()
+    is_own = found.staff_id == by.pk and at < found.at + UNDO_BY_STAFF
+    if at >= coupon.ends_at or not (is_manager or is_own):
+        raise CouponError("too_late")
+    live = Verification.objects.filter(pk=found.pk, undone_at=None)
+    if not live.update(undone_at=at, undone_by=by, undo_reason=reason[:200]):
+        raise CouponError("conflict")
+    coupon.undo()
+    source = Source("staff", by, request_id)
+    record(Event.Kind.UNDONE, [coupon], at=at, source=source, reason=reason)
+    count_steps(coupon.campaign_id, coupon.batch, verified=-1)
+    return coupon
+
+
+@retrying
+@transaction.atomic
+def revoke(
+    coupon_id: int, *, source: Source, reason: str, clock: Clock = timezone.now
+) -> Coupon:
+    """Withdraw a coupon for good; the limits get their unit back, the stock does not.
+
+    Raises CouponError: revoked, already_verified (undo that first).
+    """
+    coupon = _lock(pk=coupon_id)
+    if coupon is None:
+        raise CouponError("invalid")
+    at = clock()
+    was_redeemed = coupon.status == Status.REDEEMED
+    coupon.revoke(at=at)
+    record(Event.Kind.REVOKED, [coupon], at=at, source=source, reason=reason)
+    count_steps(coupon.campaign_id, coupon.batch, revoked=1)
+    if was_redeemed:
+        uses = ContactUse.objects.filter(campaign_id=coupon.campaign_id, used__gt=0)
+        if coupon.contact_id is not None:
+            uses.filter(contact_id=coupon.contact_id).update(used=F("used") - 1)
+        give_back_to_limit(coupon.campaign_id)
+    return coupon
+
+
+# --- scanning ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a scan gets: `reason` is `ok` or a CouponError's code."""
+
+    reason: str
+    coupon: Coupon | None = None
+    verification: Verification | None = None  # ours if ok, the first if already used
+    is_repeat: bool = False
+
+    @property
+    def is_ok(self) -> bool:
+        return self.reason == "ok"
+
+    @property
+    def message(self) -> str:
+        return "" if self.is_ok else CouponError(self.reason).message
+
+
+def scan(
+    text: str,
+    *,
+    store: Store,
+    staff: User,
+    nonce: UUID,
+    request_id: str = "",
+    clock: Clock = timezone.now,
+) -> Answer:
+    """Look up what was scanned or typed and verify it at the store.
+
+    `text` is a serial, a coupon's number or its link. The same nonce and text again
+    (a double press, a retry of a lost answer) gets the same answer and changes
+    nothing. Every answer is kept as an Attempt.
+    """
+    digest = digest_of(text)
+    earlier = _earlier(nonce, digest)
+    if earlier is not None:
+        return earlier
+    scan = Scan(store, staff, nonce, digest, request_id, clock)
+    coupon: Coupon | None = None
+    try:
+        coupon = find_scanned(text, store=store)
+        verification = _verify_scanned(coupon, scan)
+    except CouponError as error:
+        # A second arrival of this very scan may have verified while we waited.
+        earlier = _earlier(nonce, digest)
+        if earlier is not None:
+            return earlier
+        first = error.facts.get("verification")
+        _keep_scan(scan, error.code, coupon, first)
+        return Answer(error.code, _reread(coupon), first)
+    return Answer("ok", _reread(coupon), verification)
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One scan at a till, as it arrived."""
+
+    store: Store
+    staff: User
+    nonce: UUID
+    digest: str
+    request_id: str
+    clock: Clock
+
+
+@retrying
+@transaction.atomic
+def _verify_scanned(coupon: Coupon, scan: Scan) -> Verification:
+    """Verify, and keep the answer for the scan's nonce in the same transaction."""
+    verification = _verify(
+        coupon.pk,
+        store=scan.store,
+        way=Verification.Way.SCAN,
+        source=Source("scan", scan.staff, scan.request_id),
+        clock=scan.clock,
+    )
+    _keep_scan(scan, "ok", coupon, verification)
+    return verification
+
+
+def _reread(coupon: Coupon | None) -> Coupon | None:
+    """The coupon as it is by now, with what a screen shows of it."""
+    if coupon is None:
+        return None
+    return Coupon.objects.select_related("campaign", "batch", "serial").get(
+        pk=coupon.pk
+    )
+
+
+def _earlier(nonce: UUID, digest: str) -> Answer | None:
+    attempt = (
+        Attempt.objects.filter(nonce=nonce, digest=digest)
+        .select_related(
+            "coupon__campaign",
+            "coupon__batch",
+            "coupon__serial",
+            "verification__store",
+            "verification__staff",
+        )
+        .first()
+    )
+    if attempt is None:
+        return None
+    return Answer(attempt.reason, attempt.coupon, attempt.verification, is_repeat=True)
+
+
+def _keep_scan(
+    scan: Scan, reason: str, coupon: Coupon | None, verification: Verification | None
+) -> None:
+    attempt = Attempt(
+        action=Attempt.Action.VERIFY,
+        reason=reason,
+        coupon=coupon,
+        verification=verification,
+        store=scan.store,
+        staff=scan.staff,
+        nonce=scan.nonce,
+        digest=scan.digest,
+        at=scan.clock(),
+        request_id=scan.request_id,
+    )
+    Attempt.objects.bulk_create([attempt], ignore_conflicts=True)
+
+
+def digest_of(text: str) -> str:
+    """A keyed hash of what was scanned: a link in it is a secret."""
+    return hmac.new(
+        settings.SECRET_KEY.encode(), text.encode("utf-8", "replace"), hashlib.sha256
+    ).hexdigest()
+
+
+# --- rows under all of it ------------------------------------------------------------
+
+
+def _lock(**which: object) -> Coupon | None:
+    """The coupon, locked until the commit; use only the object that this returns.
+
+    Nothing is joined: after a wait PostgreSQL hands out the coupon as it is now, but
+    joined rows as they were before the wait. Campaign, batch and serial are read by
+    statements of their own, afterwards.
+    """
+    return Coupon.objects.select_for_update().filter(**which).first()
+
+
+def event_of(
+    kind: str,
+    coupon: Coupon,
+    *,
+    at: datetime,
+    source: Source,
+    store: Store | None = None,
+    reason: str = "",
+) -> Event:
+    return Event(
+        coupon=coupon,
+        kind=kind,
+        at=at,
+        actor=source.actor,
+        store=store,
+        way=source.way,
+        reason=reason[:200],
+        request_id=source.request_id,
+    )
+
+
+def record(
+    kind: str,
+    coupons: Iterable[Coupon],
+    *,
+    at: datetime,
+    source: Source,
+    store: Store | None = None,
+    reason: str = "",
+) -> None:
+    """One event row a coupon, in the same transaction as its change."""
+    Event.objects.bulk_create(
+        event_of(kind, coupon, at=at, source=source, store=store, reason=reason)
+        for coupon in coupons
+    )
+
+
+def count_steps(campaign_id: int, batch: Batch | None, **steps: int) -> None:
+    """Add to the numbers people see, in one of several slots so that none is hot."""
+    slot = random.randrange(TALLY_SLOTS)  # noqa: S311
+    rows = Tally.objects.filter(campaign_id=campaign_id, batch=batch, slot=slot)
+    more = {name: F(name) + count for name, count in steps.items()}
+    if rows.update(**more):
+        return
+    Tally.objects.bulk_create(
+        [
+            Tally(campaign_id=campaign_id, batch=batch, slot=number)
+            for number in range(TALLY_SLOTS)
+        ],
+        ignore_conflicts=True,
+    )
+    rows.update(**more)

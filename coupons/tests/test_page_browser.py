@@ -1,0 +1,234 @@
+"""The customer's page in a real browser: with script and without, slow, small, dark."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from playwright.sync_api import ViewportSize, expect
+
+from coupons.models import Coupon, Event
+from coupons.services import redeem, verify
+from coupons.tests.page_helpers import url_of
+from testing.browsing import chromium, complaints, open_page
+from testing.factories import (
+    TEST,
+    make_campaign,
+    make_coupon,
+    make_fixed_batch,
+    make_serials,
+    make_store,
+    make_user,
+)
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+NARROW = ViewportSize(width=195, height=422)  # a 390 px phone at 200 % text
+
+
+@pytest.fixture(scope="module")
+def browser(django_db_setup):
+    # Playwright keeps an event loop in this thread; the rows are read beside it.
+    with pytest.MonkeyPatch.context() as patch, chromium() as browser:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+        yield browser
+
+
+@pytest.fixture
+def phone(browser):
+    page = open_page(browser, phone=True)
+    yield page
+    assert complaints(page) == []
+    page.context.close()
+
+
+@pytest.fixture
+def plain_phone(browser):
+    """A browser that runs no script."""
+    page = open_page(browser, phone=True, java_script_enabled=False)
+    yield page
+    page.context.close()
+
+
+@pytest.fixture
+def coupon():
+    campaign = make_campaign(name="Summer latte", barcode="code128")
+    make_serials(campaign, ["LATTE-0001", "LATTE-0002"])
+    return make_coupon(campaign, status="sent")
+
+
+def visit(page, live_server, coupon):
+    page.goto(live_server.url + url_of(coupon))
+
+
+def kinds(coupon):
+    return list(Event.objects.filter(coupon=coupon).values_list("kind", flat=True))
+
+
+def press_redeem(page):
+    page.locator("summary.button").click()
+    page.get_by_role("button", name="Yes, redeem now").click()
+    expect(page.locator("#serial")).to_have_text("LATTE-0001")
+
+
+def test_redeeming_takes_two_presses_and_shows_the_serial(phone, live_server, coupon):
+    visit(phone, live_server, coupon)
+    expect(phone.get_by_text("Redeem it now?")).to_be_hidden()
+
+    press_redeem(phone)
+
+    assert phone.url == live_server.url + url_of(coupon)
+    assert phone.context.cookies() == []
+    assert kinds(coupon) == ["issued", "sent", "opened", "redeemed"]
+
+
+def test_redeeming_works_without_script(plain_phone, live_server, coupon):
+    visit(plain_phone, live_server, coupon)
+    assert kinds(coupon) == ["issued", "sent"]
+
+    press_redeem(plain_phone)
+
+    expect(plain_phone.locator("#copy")).to_be_hidden()
+    expect(plain_phone.locator("#clock")).to_be_visible()
+    assert kinds(coupon)[-1] == "redeemed"
+
+
+def test_reload_and_back_show_the_same_serial(phone, live_server, coupon):
+    visit(phone, live_server, coupon)
+    press_redeem(phone)
+    events = kinds(coupon)
+
+    phone.reload()
+    expect(phone.locator("#serial")).to_have_text("LATTE-0001")
+    phone.goto("about:blank")
+    phone.go_back()
+    expect(phone.locator("#serial")).to_have_text("LATTE-0001")
+
+    assert kinds(coupon) == events
+
+
+def test_a_double_press_redeems_once(phone, live_server, coupon):
+    visit(phone, live_server, coupon)
+    phone.locator("summary.button").click()
+
+    phone.get_by_role("button", name="Yes, redeem now").dblclick(no_wait_after=True)
+
+    expect(phone.locator("#serial")).to_have_text("LATTE-0001")
+    assert kinds(coupon).count("redeemed") == 1
+
+
+def test_the_question_is_reached_and_answered_by_keyboard(phone, live_server, coupon):
+    visit(phone, live_server, coupon)
+
+    phone.keyboard.press("Tab")
+    expect(phone.locator("summary.button")).to_be_focused()
+    phone.keyboard.press("Enter")
+    phone.keyboard.press("Tab")
+    phone.keyboard.press("Enter")
+
+    expect(phone.locator("#serial")).to_have_text("LATTE-0001")
+
+
+def test_the_script_tells_that_the_page_was_opened(phone, live_server, coupon):
+    with phone.expect_response("**/opened") as answer:
+        visit(phone, live_server, coupon)
+
+    assert answer.value.status == 204
+    assert kinds(coupon) == ["issued", "sent", "opened"]
+
+
+def test_the_clock_ticks_on_the_servers_time_whatever_the_phone_thinks(
+    browser, live_server, coupon
+):
+    redeem(coupon.token, source=TEST)
+    page = open_page(browser, phone=True)
+    page.add_init_script(
+        "const real = Date.now; Date.now = () => real() - 7 * 3600 * 1000;"
+    )
+    visit(page, live_server, coupon)
+    first = page.locator("#clock").inner_text()
+    expect(page.locator("#clock")).not_to_have_text(first)
+
+    told = page.locator("#clock").inner_text()
+    at = timezone.now().astimezone(coupon.campaign.zone)
+    near = {f"{at - timedelta(seconds=n):%H:%M:%S}" for n in range(-2, 4)}
+    assert told in near
+    page.context.close()
+
+
+def test_when_the_time_is_over_the_code_goes_away(phone, live_server, coupon):
+    redeem(coupon.token, source=TEST)
+    Coupon.objects.update(ends_at=timezone.now() + timedelta(seconds=3))
+    visit(phone, live_server, coupon)
+    expect(phone.locator("#serial")).to_be_visible()
+
+    expect(phone.locator("#over")).to_be_visible()
+
+    expect(phone.locator("#serial")).to_be_hidden()
+    phone.get_by_text("Look again").click()
+    expect(phone.get_by_text("This coupon has expired.")).to_be_visible()
+
+
+def test_copy_puts_the_serial_in_the_clipboard(browser, live_server, coupon):
+    redeem(coupon.token, source=TEST)
+    page = open_page(
+        browser, phone=True, permissions=["clipboard-read", "clipboard-write"]
+    )
+    visit(page, live_server, coupon)
+
+    page.get_by_role("button", name="Copy").click()
+
+    expect(page.locator("#copied")).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == "LATTE-0001"
+    page.context.close()
+
+
+def shown_in_each_state():
+    store = make_store(name="咖" * 60, address="W" * 200)
+    campaign = make_campaign(
+        store,
+        name="W" * 60,
+        instructions="x" * 500 + "\n" + "前" * 499,
+        usage_condition="y" * 100,
+        button_label="z" * 40,
+        button_url="https://shop.example/",
+        barcode="code128",
+    )
+    make_serials(campaign, [f"W{n:019}" for n in range(5)])
+    fixed = make_campaign(store, barcode="qr", name="Short")
+    make_fixed_batch(fixed)
+    used = make_coupon(campaign, status="redeemed")
+    verify(used.pk, store=store, staff=make_user())
+    return [
+        make_coupon(campaign),
+        make_coupon(campaign, status="redeemed"),
+        used,
+        make_coupon(fixed, status="redeemed"),
+        make_coupon(make_campaign(store)),
+    ]
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_nothing_runs_off_a_narrow_screen_with_large_text(browser, live_server, script):
+    page = open_page(browser, java_script_enabled=script)
+    page.set_viewport_size(NARROW)
+
+    for coupon in shown_in_each_state():
+        visit(page, live_server, coupon)
+        assert page.evaluate("document.documentElement.scrollWidth") == 195
+        for box in page.locator("main *").all():
+            place = box.bounding_box()
+            if place and box.get_attribute("class") != "unseen":
+                right = place["x"] + place["width"]
+                assert right <= NARROW["width"] + 1, box.evaluate("e => e.outerHTML")
+    page.context.close()
+
+
+def test_what_is_pressed_is_large_enough(phone, live_server):
+    for coupon in shown_in_each_state():
+        visit(phone, live_server, coupon)
+        for name in ("summary", ".button", ".foot a"):
+            for target in phone.locator(name).all():
+                if target.is_visible():
+                    place = target.bounding_box()
+                    assert place["height"] >= 44, name
+                    assert place["width"] >= 44, name

@@ -1,0 +1,294 @@
+"""What people ask of deliveries: count, start, pause, resume, cancel, test."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+
+from campaigns.models import Campaign
+from connections.models import Connection
+from contacts.models import Contact, ContactList, Membership
+from coupons.errors import CouponError
+from coupons.services import check_may_send
+from deliveries import tasks
+from deliveries.errors import DeliveryError
+from deliveries.messages import link_base, template_for
+from deliveries.models import Delivery
+from deliveries.preparing import Audience, Reason
+
+Clock = Callable[[], datetime]
+State = Delivery.State
+
+PIECE = 5_000  # contacts looked at at once
+
+
+# --- before sending -----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many contacts get a message, and why the others do not."""
+
+    recipients: int
+    left_out: Counter[Reason]
+
+    @property
+    def seconds(self) -> float:
+        """How long sending takes at settings.SEND_RATE, LINE's answers aside."""
+        return float(self.recipients / settings.SEND_RATE)
+
+
+def count_audience(
+    campaign: Campaign,
+    connection: Connection,
+    *,
+    contact_list: ContactList | None = None,
+    contact: Contact | None = None,
+) -> Count:
+    """Who would get a message now, by the same rules that freeze the audience."""
+    audience = Audience(campaign, connection.pk)
+    recipients = 0
+    left_out: Counter[Reason] = Counter()
+    for contacts in _pieces(contact_list, contact):
+        chosen, reasons = audience.split(contacts)
+        recipients += len(chosen)
+        left_out.update(reasons)
+    return Count(recipients, left_out)
+
+
+def _pieces(
+    contact_list: ContactList | None, contact: Contact | None
+) -> Iterator[list[Contact]]:
+    if contact_list is None:
+        yield [contact] if contact else []
+        return
+    last = 0
+    while True:
+        members = Membership.objects.filter(
+            contact_list=contact_list, contact_id__gt=last
+        )
+        ordered = members.select_related("contact").order_by("contact_id")
+        contacts = [member.contact for member in ordered[:PIECE]]
+        if not contacts:
+            return
+        yield contacts
+        last = contacts[-1].pk
+
+
+def check_may_start(
+    campaign: Campaign, connection: Connection, *, send_at: datetime
+) -> None:
+    """Refuse what could not be sent at `send_at`.
+
+    Raises DeliveryError: campaign_draft, campaign_paused, campaign_ended, too_early,
+    too_late, not_line, connection_paused.
+    """
+    _check_campaign(campaign, send_at)
+    if connection.provider != Connection.Provider.LINE:
+        raise DeliveryError("not_line", _("Choose a LINE account."))
+    if connection.state == Connection.State.PAUSED:
+        raise DeliveryError(
+            "connection_paused",
+            _("This LINE account is paused: %(why)s Resume it first, on its own page.")
+            % {"why": connection.pause_reason},
+        )
+
+
+def _check_campaign(campaign: Campaign, send_at: datetime) -> None:
+    if campaign.state == Campaign.State.DRAFT:
+        raise DeliveryError(
+            "campaign_draft", _("This campaign is a draft. Activate it first.")
+        )
+    try:
+        check_may_send(campaign, at=send_at)
+    except CouponError as error:
+        raise _in_words(campaign, error) from None
+
+
+def _in_words(campaign: Campaign, error: CouponError) -> DeliveryError:
+    if error.code == "campaign_paused":
+        return DeliveryError(
+            "campaign_paused", _("This campaign is paused. Resume it first.")
+        )
+    if error.code == "not_started":
+        return DeliveryError(
+            "too_early",
+            _("The campaign's sending period begins on %(when)s. Choose a later time.")
+            % {"when": _local(campaign, campaign.send_starts_at)},
+        )
+    if campaign.state == Campaign.State.ENDED:
+        return DeliveryError(
+            "campaign_ended", _("This campaign has ended: nothing can be sent.")
+        )
+    ends_at = min(campaign.send_ends_at or campaign.use_ends_at, campaign.use_ends_at)
+    return DeliveryError(
+        "too_late",
+        _(
+            "The campaign's sending period ends on %(when)s. Choose an earlier time, or "
+            "change the campaign's dates."
+        )
+        % {"when": _local(campaign, ends_at)},
+    )
+
+
+def _local(campaign: Campaign, at: datetime | None) -> str:
+    if at is None:
+        return ""
+    local = at.astimezone(campaign.zone)
+    return f"{date_format(local, 'DATETIME_FORMAT')} ({campaign.time_zone})"
+
+
+# --- sending --------------------------------------------------------------------------
+
+
+def start_delivery(
+    campaign: Campaign,
+    connection: Connection,
+    *,
+    nonce: UUID,
+    by: User,
+    contact_list: ContactList | None = None,
+    contact: Contact | None = None,
+    kind: str = Delivery.Kind.CARD,
+    text: str = "",
+    send_at: datetime | None = None,
+    clock: Clock = timezone.now,
+) -> Delivery:
+    """Send a campaign to a list or to one contact; the same nonce is the same delivery.
+
+    The message is fixed here, who gets it a moment later by a worker. Without
+    `send_at` at once. Raises DeliveryError: those of `check_may_start`, bad_message,
+    and nobody when not one contact could get it.
+    """
+    earlier = Delivery.objects.filter(nonce=nonce).first()
+    if earlier is not None:
+        return earlier
+    now = clock()
+    send_at = max(send_at or now, now)
+    check_may_start(campaign, connection, send_at=send_at)
+    delivery = Delivery(
+        campaign=campaign,
+        connection=connection,
+        contact_list=contact_list,
+        contact=contact,
+        kind=kind,
+        text=text,
+        send_at=send_at,
+        nonce=nonce,
+        created_by=by,
+        template=template_for(campaign, kind, text),
+        link_base=link_base(),
+    )
+    _check_somebody(delivery)
+    return _create(delivery)
+
+
+def _check_somebody(delivery: Delivery) -> None:
+    """Refuse a delivery that nobody would get; a list's first reachable contact does."""
+    audience = Audience(delivery.campaign, delivery.connection_id)
+    for contacts in _pieces(delivery.contact_list, delivery.contact):
+        if audience.split(contacts)[0]:
+            return
+    raise DeliveryError(
+        "nobody",
+        _(
+            "Nobody would get this: no contact can be reached through this LINE "
+            "account and still redeem. Choose another list or account."
+        ),
+    )
+
+
+def _create(delivery: Delivery) -> Delivery:
+    try:
+        with transaction.atomic():
+            delivery.save(force_insert=True)
+            _wake(delivery.pk)
+    except IntegrityError:  # the same press arrived twice at the same moment
+        return Delivery.objects.get(nonce=delivery.nonce)
+    return delivery
+
+
+def _wake(delivery_id: int) -> None:
+    transaction.on_commit(lambda: tasks.nudge(tasks.prepare, delivery_id), robust=True)
+
+
+def send_test(
+    campaign: Campaign,
+    contact: Contact,
+    *,
+    by: User,
+    kind: str = Delivery.Kind.CARD,
+    text: str = "",
+    clock: Clock = timezone.now,
+) -> Delivery:
+    """Send the campaign to one contact, with a real coupon, through its own account.
+
+    Raises DeliveryError as start_delivery does, and no_account.
+    """
+    if contact.connection is None:
+        raise DeliveryError(
+            "no_account", _("This contact has no LINE account. Choose another one.")
+        )
+    return start_delivery(
+        campaign,
+        contact.connection,
+        contact=contact,
+        nonce=uuid4(),
+        by=by,
+        kind=kind,
+        text=text,
+        clock=clock,
+    )
+
+
+# --- while it runs ---------------------------------------------------------------------
+
+
+def pause(delivery_id: int, *, by: User) -> None:
+    """Stop sending until somebody resumes; what LINE is being told now still goes out.
+
+    Raises DeliveryError wrong_state.
+    """
+    words = _("Paused by %(name)s.") % {"name": by.get_username()}
+    _move(delivery_id, (State.PREPARING, State.READY), State.PAUSED, words)
+
+
+@transaction.atomic
+def resume(delivery_id: int, *, by: User) -> None:
+    """Go on where it stopped. Raises DeliveryError wrong_state."""
+    delivery = Delivery.objects.select_for_update().get(pk=delivery_id)
+    to = State.READY if delivery.prepared_at else State.PREPARING
+    _move(delivery_id, (State.PAUSED,), to, "")
+    if to == State.PREPARING:
+        _wake(delivery_id)
+    else:
+        transaction.on_commit(lambda: tasks.nudge(tasks.send_due), robust=True)
+
+
+@transaction.atomic
+def cancel(delivery_id: int, *, by: User) -> None:
+    """Send no more of it; what went out stays sent. Raises DeliveryError wrong_state."""
+    words = _("Cancelled by %(name)s.") % {"name": by.get_username()}
+    _move(delivery_id, Delivery.OPEN, State.CANCELLED, words)
+    transaction.on_commit(lambda: tasks.nudge(tasks.clear, delivery_id), robust=True)
+
+
+def _move(
+    delivery_id: int, was: tuple[Delivery.State, ...], to: Delivery.State, words: str
+) -> None:
+    moved = Delivery(pk=delivery_id).move(
+        was, to, pause_reason=words, leased_until=None
+    )
+    if not moved:
+        raise DeliveryError(
+            "wrong_state",
+            _("This delivery is in another state by now. Look at it again."),
+        )

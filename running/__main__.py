@@ -1,0 +1,37 @@
+"""The second half of `make run`: check, prepare, start, watch, and stop all of it."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import environ
+
+from run import ENV_FILE, CannotRun, interrupt, say
+from running.environment import check_ports, complete, only_one
+from running.house import House
+from running.prepare import prepare
+
+
+def main() -> int:
+    """Run until Ctrl-C or SIGTERM; the exit code."""
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        environ.Env.read_env(os.environ.get("ENV_FILE", str(ENV_FILE)))
+        env = complete(os.environ)
+        var = Path(env["VAR_DIR"])
+        (var / "logs").mkdir(parents=True, exist_ok=True)
+        with only_one(var / "run.lock"):
+            check_ports(env)
+            prepare(env)
+            return House(env).run()
+    except CannotRun as error:
+        say(f"\n{error}\n")
+        return 1
+    except KeyboardInterrupt:
+        say("\nStopped.")
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

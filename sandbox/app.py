@@ -1,0 +1,77 @@
+"""Puts the sandbox together: one aiohttp application on one event loop."""
+
+import asyncio
+import contextlib
+import logging
+import sqlite3
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from sandbox import control, pages
+from sandbox.calls import WORLD
+from sandbox.line.calls import LINE, POSTMAN, not_found
+from sandbox.line.events import REDELIVER_AFTER, Postman
+from sandbox.world import World
+
+WRITE_EVERY = 0.05  # seconds between two writes to the file
+MAX_BODY = (
+    64 * 1024 * 1024
+)  # for many friends at once; LINE's own limit is in its calls
+
+logger = logging.getLogger(__name__)
+
+
+def new_app(
+    world: World, redeliver_after: tuple[float, ...] = REDELIVER_AFTER
+) -> web.Application:
+    """The application around a world."""
+    app = web.Application(client_max_size=MAX_BODY, middlewares=[refuse_strangers])
+    app[WORLD] = world
+    app[pages.TEMPLATES] = pages.new_templates()
+    app.add_routes(LINE.routes())
+    app.add_routes(control.routes())
+    app.add_routes(pages.routes())
+    app.router.add_route("*", "/v2/{tail:.*}", not_found)
+
+    async def postman(app: web.Application) -> AsyncIterator[None]:
+        app[POSTMAN] = Postman(world, redeliver_after)
+        yield
+        await app[POSTMAN].close()
+
+    app.cleanup_ctx.append(write_behind)
+    app.cleanup_ctx.append(postman)
+    return app
+
+
+@web.middleware
+async def refuse_strangers(
+    request: web.Request, handler: Handler
+) -> web.StreamResponse:
+    """A page of another site, open in the same browser, gets nothing done here."""
+    origin = request.headers.get("Origin")
+    if origin is not None and urlsplit(origin).netloc != request.host:
+        return web.json_response({"error": "Not from another site."}, status=403)
+    return await handler(request)
+
+
+async def write_behind(app: web.Application) -> AsyncIterator[None]:
+    """Write what changed every moment, in a thread, and once more at the end."""
+    done = asyncio.Event()
+    task = asyncio.create_task(_write_until(done, app[WORLD]))
+    yield
+    done.set()
+    await task  # never cancelled: its thread would still write while we close
+    app[WORLD].storage.close()
+
+
+async def _write_until(done: asyncio.Event, world: World) -> None:
+    while world.storage.keeps and not done.is_set():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(done.wait(), WRITE_EVERY)
+        try:
+            await asyncio.to_thread(world.storage.write, world.storage.take())
+        except sqlite3.Error:
+            logger.exception("The sandbox could not write its file")

@@ -1,0 +1,1 @@
+"""LINE's Messaging API as the sandbox plays it."""

@@ -1,0 +1,302 @@
+"""Serial numbers: batches of them, and taking one."""
+
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from campaigns.models import Campaign
+from serials.errors import LeaseLost
+
+CODE_LENGTH = 64  # characters, of a one-time serial
+FIXED_LENGTH = 16
+
+
+def adapt(at: datetime) -> object:
+    """An instant as the database takes it in raw SQL (SQLite: text in UTC)."""
+    return connection.ops.adapt_datetimefield_value(at)
+
+
+class BatchQuerySet(models.QuerySet["Batch"]):
+    def due(self, at: datetime) -> "BatchQuerySet":
+        """Batches that wait for a worker: new work, or work whose worker is gone.
+
+        `done_to` of a refused or cancelled batch says that serials are still to remove.
+        """
+        to_do = Q(state__in=["checking", "importing"])
+        to_clear = Q(state__in=["cancelled", "refused"], done_to__gt=0)
+        unheld = Q(leased_until=None) | Q(leased_until__lte=at)
+        return self.filter(to_do | to_clear).filter(unheld)
+
+
+class Batch(models.Model):
+    """Serials that came together: one file, one generation, or one fixed text."""
+
+    class Kind(models.TextChoices):
+        IMPORTED = "imported", _("imported")
+        GENERATED = "generated", _("generated")
+        FIXED = "fixed", _("fixed")
+
+    class State(models.TextChoices):
+        CHECKING = "checking", _("being checked")
+        CHECKED = "checked", _("checked, not yet imported")
+        IMPORTING = "importing", _("being imported")
+        READY = "ready", _("ready")
+        REFUSED = "refused", _("refused")
+        CANCELLED = "cancelled", _("cancelled")
+
+    campaign = models.ForeignKey(
+        Campaign, models.PROTECT, related_name="batches", verbose_name=_("campaign")
+    )
+    name = models.CharField(_("name"), max_length=100)
+    kind = models.CharField(_("kind"), max_length=10, choices=Kind)
+    state = models.CharField(_("state"), max_length=10, choices=State)
+    position = models.PositiveIntegerField(
+        _("order"), default=0, help_text=_("Lower numbers are given out first.")
+    )
+
+    # A fixed batch: the same text for everyone.
+    code = models.CharField(_("serial"), max_length=FIXED_LENGTH, blank=True)
+    code_key = models.CharField(max_length=64, blank=True, editable=False)
+
+    # A one-time batch. Lines of the file = new + duplicate + refused.
+    encoding = models.CharField(_("encoding"), max_length=20, blank=True)
+    has_header = models.BooleanField(_("row 1 is a header"), default=True)
+    lines = models.PositiveIntegerField(_("lines"), default=0)
+    new = models.PositiveIntegerField(_("new"), default=0)
+    duplicate = models.PositiveIntegerField(_("duplicate"), default=0)
+    refused = models.PositiveIntegerField(_("refused"), default=0)
+    total = models.PositiveIntegerField(_("serials"), default=0)
+    voided = models.PositiveIntegerField(_("void"), default=0)
+    # Checkpoint of the check or the import: the last line (or pos) that is done.
+    done_to = models.PositiveIntegerField(default=0, editable=False)
+    leased_until = models.DateTimeField(null=True, editable=False)
+    problem = models.CharField(_("problem"), max_length=500, blank=True)
+    # Generation: what each serial looks like.
+    pattern = models.CharField(_("pattern"), max_length=64, blank=True)
+    wanted = models.PositiveIntegerField(_("wanted"), null=True, blank=True)
+
+    # Whether every serial can be drawn so; changing the barcode then rescans nothing.
+    fits_code39 = models.BooleanField(default=False, editable=False)
+    fits_code128 = models.BooleanField(default=False, editable=False)
+    memo = models.CharField(_("memo"), max_length=500, blank=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, editable=False
+    )
+    created_at = models.DateTimeField(_("made"), auto_now_add=True)
+    ready_at = models.DateTimeField(_("ready since"), null=True, editable=False)
+
+    objects = BatchQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("batch")
+        verbose_name_plural = _("batches")
+        ordering = ["campaign", "position", "pk"]
+        constraints = [
+            models.CheckConstraint(
+                condition=(Q(kind="fixed") & ~Q(code="") & Q(state="ready"))
+                | (~Q(kind="fixed") & Q(code="")),
+                name="batch_fixed_has_text",
+            ),
+            models.CheckConstraint(
+                condition=Q(voided__lte=F("total")), name="batch_voided_not_over_total"
+            ),
+            models.CheckConstraint(
+                condition=~Q(kind="imported", state="ready")
+                | Q(lines=F("new") + F("duplicate") + F("refused")),
+                name="batch_lines_add_up",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["code_key"], condition=~Q(code_key=""), name="batch_code_key"
+            ),
+            models.Index(
+                fields=["leased_until"],
+                condition=Q(state__in=["checking", "importing"]),
+                name="batch_in_work",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_fixed(self) -> bool:
+        return self.kind == self.Kind.FIXED
+
+    def move(self, was: tuple[State, ...], to: State, **changes: Any) -> bool:
+        """Change the state for people; False when it was none of `was` any more.
+
+        Whatever a worker holds of the batch ends with it: see `hold`.
+        """
+        changes |= {"state": to, "leased_until": None}
+        row = Batch.objects.filter(pk=self.pk, state__in=was)
+        if not row.update(**changes):
+            self.refresh_from_db()
+            return False
+        for field, value in changes.items():
+            setattr(self, field, value)
+        return True
+
+    def hold(self, **changes: Any) -> None:
+        """Write as the worker that has the lease; raises LeaseLost when it hasn't.
+
+        The row stays locked until the transaction ends, so that a cancel comes before
+        or after a step, never in the middle. This object stays as it was: a step that
+        is rolled back can be tried again.
+        """
+        row = Batch.objects.filter(
+            pk=self.pk, state=self.state, leased_until=self.leased_until
+        )
+        if not row.update(**changes):
+            raise LeaseLost
+
+
+class Stock(models.Model):
+    """What is left of a fixed batch with a quantity; the row that a rush queues for."""
+
+    batch = models.OneToOneField(
+        Batch, models.CASCADE, primary_key=True, related_name="stock"
+    )
+    quantity = models.PositiveIntegerField()
+    taken = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(taken__lte=F("quantity")), name="stock_not_exceeded"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.taken} / {self.quantity}"
+
+
+class SerialQuerySet(models.QuerySet["Serial"]):
+    def take(self, batch: Batch, *, at: datetime, wait: bool) -> "Serial | None":
+        """Take the batch's first free serial, or none.
+
+        Serials that other transactions are taking right now are stepped over; with
+        `wait` we wait for them instead, because a transaction that rolls back gives
+        its serial back. One statement, walking the partial index `serial_free`:
+        ordered by `pos`, never by id, which would step over all that is taken.
+        """
+        lock = ""
+        if connection.features.has_select_for_update:
+            lock = "FOR UPDATE" if wait else "FOR UPDATE SKIP LOCKED"
+        # `lock` is one of our own three constants.
+        sql = f"""
+            UPDATE serials_serial SET state = 1, taken_at = %s
+            WHERE id = (
+                SELECT id FROM serials_serial
+                WHERE batch_id = %s AND state = 0 ORDER BY pos LIMIT 1 {lock}
+            )
+            AND state = 0
+            RETURNING id, campaign_id, batch_id, pos, code, code_key, state, taken_at
+        """  # noqa: S608
+        taken = list(self.raw(sql, [adapt(at), batch.pk]))
+        return taken[0] if taken else None
+
+
+class Serial(models.Model):
+    """One serial that is given out once."""
+
+    class State(models.IntegerChoices):
+        FREE = 0, _("free")
+        TAKEN = 1, _("taken")
+        VOID = 2, _("void")
+
+    campaign = models.ForeignKey(Campaign, models.PROTECT, related_name="+")
+    batch = models.ForeignKey(
+        Batch, models.PROTECT, related_name="serials", db_index=False
+    )
+    pos = models.PositiveIntegerField()  # in its batch, from 1
+    code = models.CharField(_("serial"), max_length=CODE_LENGTH)
+    code_key = models.CharField(max_length=CODE_LENGTH)  # normalised: what is compared
+    state = models.PositiveSmallIntegerField(
+        _("state"), choices=State, default=State.FREE
+    )
+    taken_at = models.DateTimeField(_("taken"), null=True)
+
+    objects = SerialQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("serial")
+        verbose_name_plural = _("serials")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["campaign", "code_key"], name="serial_once_in_campaign"
+            ),
+            models.CheckConstraint(
+                condition=Q(state=1, taken_at__isnull=False)
+                | Q(state__in=[0, 2], taken_at=None),
+                name="serial_taken_has_time",
+            ),
+        ]
+        indexes = [
+            # The claim walks this and nothing else; see docs/states-and-locks.md.
+            models.Index(
+                fields=["batch", "pos"], condition=Q(state=0), name="serial_free"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class UploadChunk(models.Model):
+    """A piece of an uploaded file, kept where web and worker both reach it."""
+
+    batch = models.ForeignKey(Batch, models.CASCADE, related_name="chunks")
+    number = models.PositiveIntegerField()
+    data = models.BinaryField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["batch", "number"], name="uploadchunk_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.batch_id}/{self.number}"
+
+
+class RefusedRow(models.Model):
+    """A line of a file that was not taken, and why."""
+
+    class Reason(models.TextChoices):
+        EMPTY = "empty", _("empty")
+        TOO_LONG = "too_long", _("longer than 64 characters")
+        CHARACTERS = "characters", _("holds characters that can't be used")
+        COLUMNS = "columns", _("more than one column")
+        QUOTES = "quotes", _("a quotation mark is missing or stands in the middle")
+        FORMULA = "formula", _("a formula; write the serial itself, or put ' before it")
+        SCIENTIFIC = (
+            "scientific",
+            _("rounded by a spreadsheet; format the column as text and enter it again"),
+        )
+        BARCODE = "barcode", _("can't be drawn in the campaign's barcode")
+        IN_FILE = "in_file", _("twice in the file")
+        IN_CAMPAIGN = "in_campaign", _("already in the campaign")
+
+    batch = models.ForeignKey(Batch, models.CASCADE, related_name="refused_rows")
+    line = models.PositiveIntegerField(_("line"))
+    value = models.CharField(_("value"), max_length=200)
+    reason = models.CharField(_("reason"), max_length=12, choices=Reason)
+
+    class Meta:
+        verbose_name = _("refused row")
+        verbose_name_plural = _("refused rows")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["batch", "line"], name="refusedrow_line_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.line}: {self.value}"

@@ -1,0 +1,293 @@
+"""What is asked of serials: hand one out, take in more."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.contrib.auth.models import User
+from django.core.files import File
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from campaigns import look
+from campaigns.models import Campaign
+from serials.codes import ZERO_WIDTH, code_key, fits, is_unusable
+from serials.errors import ImportRefused, OutOfStock, StockMoved
+from serials.models import (
+    CODE_LENGTH,
+    FIXED_LENGTH,
+    Batch,
+    Serial,
+    Stock,
+    UploadChunk,
+)
+from serials.reading import ENCODINGS, MAX_BYTES, PIECE, refuse_other_kinds
+from serials.tasks import work
+
+State = Batch.State
+MAX_QUANTITY = 1_000_000
+NO_COUNTS = {"new": 0, "duplicate": 0, "refused": 0}
+NO_FITS = {"fits_code39": False, "fits_code128": False}
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a coupon gets: a batch, and a serial of its own unless the text is fixed."""
+
+    batch: Batch
+    serial: Serial | None
+    is_counted: bool  # a fixed batch with a quantity: `take_unit` is still due
+
+
+def ready_batches(campaign_id: int) -> list[Batch]:
+    """The campaign's whole batches in the marketer's order, stock and campaign with them."""
+    return list(
+        Batch.objects.filter(campaign_id=campaign_id, state=Batch.State.READY)
+        .select_related("stock", "campaign__total_limit")
+        .order_by("position", "pk")
+    )
+
+
+def take_serial(ready: Sequence[Batch], *, at: datetime) -> Taken:
+    """Take one serial, batch by batch in the order given by `ready_batches`.
+
+    Must run inside the caller's transaction. For a fixed batch with a quantity the
+    unit itself is taken by `take_unit`, last before the commit, because a rush queues
+    for that row. Raises OutOfStock.
+    """
+    for wait in (False, True):
+        for batch in ready:
+            taken = _take_from(batch, at=at, wait=wait)
+            if taken is not None:
+                return taken
+    raise OutOfStock
+
+
+def _take_from(batch: Batch, *, at: datetime, wait: bool) -> Taken | None:
+    if not batch.is_fixed:
+        serial = Serial.objects.take(batch, at=at, wait=wait)
+        return Taken(batch, serial, is_counted=False) if serial else None
+    stock = getattr(batch, "stock", None)
+    if stock is None:
+        return Taken(batch, None, is_counted=False)
+    if stock.taken >= stock.quantity:
+        return None
+    return Taken(batch, None, is_counted=True)
+
+
+def take_unit(batch: Batch) -> None:
+    """Count one unit off a fixed batch; call it last before the commit.
+
+    Raises StockMoved when the last one went since we looked: roll everything back and
+    start again, another batch may have some.
+    """
+    left = Stock.objects.filter(batch=batch, taken__lt=F("quantity"))
+    if not left.update(taken=F("taken") + 1):
+        raise StockMoved
+
+
+# --- What people ask for ----------------------------------------------------------
+
+
+def start_import(
+    campaign: Campaign, *, file: "File[bytes]", name: str, by: User | None
+) -> Batch:
+    """Keep an uploaded file and have it checked in the background.
+
+    Nothing is imported before `confirm`. Raises ImportRefused for what is no CSV file
+    or too big, and then keeps nothing.
+    """
+    _refuse_ended(campaign)
+    if not file.size:
+        raise ImportRefused(
+            _("The file is empty. Choose a file with a heading and one serial a row."),
+            field="file",
+        )
+    if file.size > MAX_BYTES:
+        raise ImportRefused(too_big(), field="file")
+    with transaction.atomic():
+        batch = Batch.objects.create(
+            campaign=campaign,
+            name=name,
+            kind=Batch.Kind.IMPORTED,
+            state=State.CHECKING,
+            created_by=by,
+        )
+        for number, data in enumerate(file.chunks(PIECE)):
+            if number == 0:
+                refuse_other_kinds(data)
+            UploadChunk.objects.create(batch=batch, number=number, data=data)
+        _wake(batch)
+    return batch
+
+
+def too_big() -> str:
+    """What to tell whoever uploads more than MAX_BYTES."""
+    return _(
+        "The file is larger than 10 MB. Split it and upload the parts one after the "
+        "other into the same campaign."
+    )
+
+
+def recheck(batch: Batch, *, encoding: str, has_header: bool) -> None:
+    """Check the kept file again, read in another way. `encoding`: see ENCODINGS."""
+    if encoding not in ENCODINGS:
+        raise ImportRefused(_("Choose an encoding from the list."), field="encoding")
+    if not batch.chunks.exists():
+        raise ImportRefused(_("The file is not kept any more. Upload it again."))
+    with transaction.atomic():
+        is_moved = batch.move(
+            (State.CHECKED, State.REFUSED),
+            State.CHECKING,
+            encoding=encoding,
+            has_header=has_header,
+            problem="",
+            done_to=0,
+            **NO_COUNTS,
+        )
+        if not is_moved:
+            raise ImportRefused(_("This file is past its check."))
+        _wake(batch)
+
+
+def confirm(batch: Batch) -> None:
+    """Import a checked file in the background.
+
+    Pressing twice is pressing once. Raises ImportRefused when nothing would be
+    imported or the file was cancelled.
+    """
+    _refuse_ended(batch.campaign)
+    if batch.state == State.CHECKED and not batch.new:
+        raise ImportRefused(
+            _("Nothing in this file is new, so there is nothing to import.")
+        )
+    with transaction.atomic():
+        is_moved = batch.move(
+            (State.CHECKED,),
+            State.IMPORTING,
+            done_to=0,
+            fits_code39=True,
+            fits_code128=True,
+            **NO_COUNTS,
+        )
+        if is_moved:
+            _wake(batch)
+    if batch.state not in (State.IMPORTING, State.READY):
+        raise ImportRefused(_("Check the file first; then it can be imported."))
+
+
+def cancel(batch: Batch) -> None:
+    """Stop an import that isn't ready; the stock is as it was before.
+
+    Serials that it brought already are removed in the background. Raises ImportRefused
+    once the batch is ready.
+    """
+    with transaction.atomic():
+        is_moved = batch.move(
+            (State.CHECKING, State.CHECKED, State.IMPORTING),
+            State.CANCELLED,
+            **NO_FITS,
+        )
+        if is_moved:
+            batch.chunks.all().delete()
+            _wake(batch)
+    if not is_moved and batch.state != State.CANCELLED:
+        raise ImportRefused(
+            _("This batch is finished already and can't be cancelled any more.")
+        )
+
+
+def make_fixed(
+    campaign: Campaign, *, code: str, quantity: int | None, name: str, by: User
+) -> Batch:
+    """The same text for everyone, there at once whatever the quantity.
+
+    `code` has 1 to 16 characters; `quantity` is 1 to 1,000,000, or None for no limit.
+    Raises ImportRefused with the field that is wrong.
+    """
+    _refuse_ended(campaign)
+    code = code.translate(ZERO_WIDTH).strip()
+    key = code_key(code, is_case_sensitive=campaign.is_case_sensitive)
+    _refuse_bad_text(campaign, code, key)
+    if quantity is not None and not 1 <= quantity <= MAX_QUANTITY:
+        raise ImportRefused(_("Choose 1 to 1,000,000."), field="quantity")
+    with transaction.atomic():
+        batch = Batch.objects.create(
+            campaign=campaign,
+            name=name or code,
+            kind=Batch.Kind.FIXED,
+            state=State.READY,
+            ready_at=timezone.now(),
+            code=code,
+            code_key=key,
+            fits_code39=fits("code39", code),
+            fits_code128=fits("code128", code),
+            created_by=by,
+        )
+        if quantity is not None:
+            Stock.objects.create(batch=batch, quantity=quantity)
+    return batch
+
+
+def _refuse_bad_text(campaign: Campaign, code: str, key: str) -> None:
+    if not 1 <= len(code) <= FIXED_LENGTH or len(key) > CODE_LENGTH:
+        raise ImportRefused(_("Write 1 to 16 characters."), field="code")
+    if is_unusable(code):
+        raise ImportRefused(
+            _("This holds characters that can't be seen. Type the text anew."),
+            field="code",
+        )
+    reason = look.refusal(campaign.barcode, code)
+    if reason is not None:
+        raise ImportRefused(reason, field="code")
+    if Serial.objects.filter(campaign=campaign, code_key=key).exists():
+        raise ImportRefused(
+            _("The campaign has this text as a one-time serial. Choose another."),
+            field="code",
+        )
+
+
+def set_position(batch: Batch, position: int) -> None:
+    """Where the batch stands in its campaign's order; lower is given out first."""
+    Batch.objects.filter(pk=batch.pk).update(position=position)
+
+
+def describe(batch: Batch, *, name: str, memo: str) -> None:
+    """Change what people call the batch; nothing else of it can be edited."""
+    Batch.objects.filter(pk=batch.pk).update(name=name, memo=memo)
+
+
+def may_delete(batch: Batch) -> bool:
+    """Whether the batch surely gave nothing out and holds nothing."""
+    if batch.is_fixed:
+        stock = Stock.objects.filter(batch=batch).first()
+        return stock is not None and stock.taken == 0
+    is_over = batch.state in (State.REFUSED, State.CANCELLED)
+    return is_over and not batch.done_to
+
+
+def delete(batch: Batch) -> None:
+    """Delete a batch that gave nothing out. Raises ImportRefused for any other."""
+    with transaction.atomic():
+        locked = Batch.objects.select_for_update(of=("self",)).get(pk=batch.pk)
+        # Locked too, so that no unit is taken in between.
+        list(Stock.objects.select_for_update().filter(batch=locked))
+        if not may_delete(locked):
+            raise ImportRefused(
+                _("This batch may have given serials out and has to stay.")
+            )
+        locked.delete()
+
+
+def _refuse_ended(campaign: Campaign) -> None:
+    if campaign.state == Campaign.State.ENDED or campaign.archived_at:
+        raise ImportRefused(
+            _("This campaign has ended. Choose one that is still going."),
+            field="campaign",
+        )
+
+
+def _wake(batch: Batch) -> None:
+    transaction.on_commit(lambda: work.delay(batch.pk), robust=True)

@@ -1,0 +1,142 @@
+"""Many rows into the database at once, and letting it decide what is new.
+
+PostgreSQL takes them by COPY, SQLite by `executemany`; everything else is one SQL for
+both. Rows wait in a temporary table of this connection: it costs no log, nobody else
+sees it, and a worker that dies leaves nothing behind.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from django.db import connection
+
+_COLUMNS = {
+    "serials_staging": ("line", "code", "code_key"),
+    "serials_refusedrow": ("batch_id", "line", "value", "reason"),
+}
+
+
+@contextmanager
+def staging() -> Iterator[None]:
+    """A temporary table for rows of one file, empty at the start."""
+    with connection.cursor() as cursor:
+        # One can be left of a task that failed on this connection.
+        cursor.execute("DROP TABLE IF EXISTS serials_staging")
+        cursor.execute(
+            "CREATE TEMPORARY TABLE serials_staging "
+            "(line integer NOT NULL, code text NOT NULL, code_key text NOT NULL)"
+        )
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE serials_staging")
+
+
+def stage(rows: Sequence[tuple[int, str, str]]) -> None:
+    """Add rows of (line, code, key) to the staging table."""
+    _copy("serials_staging", rows)
+
+
+def empty_stage() -> None:
+    """Make room for the next rows."""
+    is_server = connection.vendor == "postgresql"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "TRUNCATE serials_staging" if is_server else "DELETE FROM serials_staging"
+        )
+
+
+def add_refused(batch_id: int, rows: Sequence[tuple[int, str, str]]) -> None:
+    """Keep rows of (line, value, reason) that can't be taken."""
+    _copy("serials_refusedrow", [(batch_id, *row) for row in rows])
+
+
+def be_patient() -> None:
+    """Let this transaction's statements take longer than a page's may."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL statement_timeout = '50s'")
+            cursor.execute("SET LOCAL lock_timeout = '15s'")
+
+
+def look_closely() -> None:
+    """Tell the planner what is staged: it knows nothing of temporary tables."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE serials_staging")
+
+
+def insert_staged(batch_id: int, campaign_id: int) -> int:
+    """Staged rows as free serials; returns how many were new to the campaign.
+
+    Inserted in the order of their keys: two imports of the same serials then wait for
+    each other in one direction, and neighbours in the index are written together.
+    """
+    return _run(
+        "INSERT INTO serials_serial (campaign_id, batch_id, pos, code, code_key, state)"
+        " SELECT %s, %s, line, code, code_key, 0 FROM serials_staging"
+        " WHERE true ORDER BY code_key, line"
+        " ON CONFLICT (campaign_id, code_key) DO NOTHING",
+        [campaign_id, batch_id],
+    )
+
+
+def refuse_known(batch_id: int, campaign_id: int) -> int:
+    """Refused rows for staged serials that the campaign has, this batch included."""
+    return _run(
+        "INSERT INTO serials_refusedrow (batch_id, line, value, reason)"
+        " SELECT %s, g.line, g.code,"
+        " CASE WHEN s.batch_id = %s THEN 'in_file' ELSE 'in_campaign' END"
+        " FROM serials_staging g JOIN serials_serial s"
+        " ON s.campaign_id = %s AND s.code_key = g.code_key"
+        " WHERE NOT (s.batch_id = %s AND s.pos = g.line)",
+        [batch_id, batch_id, campaign_id, batch_id],
+    )
+
+
+def refuse_repeated(batch_id: int, campaign_id: int) -> int:
+    """Refused rows for what the staged rows say again and the campaign hasn't yet."""
+    return _run(
+        "INSERT INTO serials_refusedrow (batch_id, line, value, reason)"
+        " SELECT %s, g.line, g.code, 'in_file' FROM serials_staging g"
+        " JOIN (SELECT code_key, min(line) AS first FROM serials_staging"
+        "       GROUP BY code_key HAVING count(*) > 1) again"
+        " ON again.code_key = g.code_key AND g.line > again.first"
+        " WHERE NOT EXISTS (SELECT 1 FROM serials_serial s"
+        "   WHERE s.campaign_id = %s AND s.code_key = g.code_key)",
+        [batch_id, campaign_id],
+    )
+
+
+def remove_serials(batch_id: int, first: int, last: int) -> int:
+    """Delete a batch's free serials by their place in it; nobody has seen them."""
+    return _run(
+        "DELETE FROM serials_serial"
+        " WHERE batch_id = %s AND state = 0 AND pos BETWEEN %s AND %s",
+        [batch_id, first, last],
+    )
+
+
+def _run(sql: str, params: Sequence[int]) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        return int(cursor.rowcount)
+
+
+def _copy(table: str, rows: Sequence[tuple[int | str, ...]]) -> None:
+    """Append rows; `table` is one of ours, values hold no control characters."""
+    if not rows:
+        return
+    columns = _COLUMNS[table]
+    names = ", ".join(columns)
+    with connection.cursor() as cursor, connection.wrap_database_errors:
+        if connection.vendor == "postgresql":
+            line = "\t".join(["%s"] * len(columns)) + "\n"
+            text = "".join([line % row for row in rows]).replace("\\", "\\\\")
+            with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
+                copy.write(text)
+        else:
+            marks = ", ".join(["%s"] * len(columns))
+            cursor.executemany(
+                f"INSERT INTO {table} ({names}) VALUES ({marks})",  # noqa: S608
+                rows,
+            )

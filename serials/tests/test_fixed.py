@@ -1,0 +1,82 @@
+import pytest
+
+from serials import services
+from serials.errors import ImportRefused
+from serials.models import Batch, Stock
+from testing.factories import make_campaign, make_serials, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+def make(campaign=None, **fields):
+    fields.setdefault("code", "FNA@5841")
+    fields.setdefault("quantity", 100)
+    fields.setdefault("name", "")
+    return services.make_fixed(
+        campaign or make_campaign(barcode="code128"), by=make_user(), **fields
+    )
+
+
+@pytest.mark.parametrize("quantity", [1, 1_000_000])
+def test_a_fixed_serial_is_there_at_once_whatever_the_quantity(quantity):
+    batch = make(quantity=quantity)
+
+    assert batch.state == Batch.State.READY
+    assert batch.stock.quantity == quantity
+    assert (batch.code_key, batch.name) == ("fna@5841", "FNA@5841")
+    assert (batch.fits_code39, batch.fits_code128) == (False, True)
+
+
+def test_without_a_limit_there_is_no_stock_to_count():
+    batch = make(quantity=None)
+
+    assert not Stock.objects.filter(batch=batch).exists()
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"code": ""}, "code"),
+        ({"code": "  "}, "code"),
+        ({"code": "X" * 17}, "code"),
+        ({"code": "A\0B"}, "code"),
+        ({"code": "A\u202eB"}, "code"),
+        ({"code": "サクラ"}, "code"),
+        ({"code": "TAKEN"}, "code"),
+        ({"quantity": 0}, "quantity"),
+        ({"quantity": 1_000_001}, "quantity"),
+    ],
+)
+def test_a_wrong_fixed_serial_is_refused_at_its_field(fields, field):
+    campaign = make_campaign(barcode="code128")
+    make_serials(campaign, ["taken"])
+
+    with pytest.raises(ImportRefused) as refusal:
+        make(campaign, **fields)
+
+    assert refusal.value.field == field
+    assert not Batch.objects.filter(kind="fixed").exists()
+
+
+def test_a_batch_that_may_have_given_something_out_stays():
+    used, unused, unlimited = make(), make(), make(quantity=None)
+    services.take_unit(used)
+
+    services.delete(unused)
+    for batch in (used, unlimited):
+        with pytest.raises(ImportRefused, match="has to stay"):
+            services.delete(batch)
+
+    assert set(Batch.objects.all()) == {used, unlimited}
+
+
+def test_the_order_and_the_name_change_and_nothing_else_does():
+    batch = make()
+    Batch.objects.filter(pk=batch.pk).update(voided=0, memo="old")
+
+    services.set_position(batch, 7)
+    services.describe(batch, name="Spring", memo="for April")
+
+    batch.refresh_from_db()
+    assert (batch.position, batch.name, batch.memo) == (7, "Spring", "for April")
+    assert batch.state == Batch.State.READY

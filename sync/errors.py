@@ -1,0 +1,16 @@
+"""What can be wrong with what a provider tells us."""
+
+
+class WebhookRefused(Exception):
+    """A webhook that is not taken.
+
+    `status` is the HTTP answer; `reason` and `connection_id` are for the log.
+    """
+
+    def __init__(
+        self, status: int, reason: str, connection_id: int | None = None
+    ) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+        self.connection_id = connection_id

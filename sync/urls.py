@@ -1,0 +1,10 @@
+"""Addresses that providers call."""
+
+from django.urls import path
+
+from sync import views
+
+app_name = "hooks"
+urlpatterns = [
+    path("line/<slug:hook_key>/", views.line, name="line"),
+]
