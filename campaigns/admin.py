@@ -30,6 +30,7 @@ class CampaignAdmin(ModelAdmin):
 
     form = CampaignForm
     warn_unsaved_form = True
+    compressed_fields = False
     search_fields = ("name", "memo")
     autocomplete_fields = ("stores", "group", "template")
     inlines = (CampaignTextInline,)
@@ -53,7 +54,6 @@ class CampaignAdmin(ModelAdmin):
             _("Dates"),
             {
                 "classes": ("tab",),
-                "description": _("All dates are in the time zone chosen here."),
                 "fields": (
                     "time_zone",
                     ("use_starts_at", "use_ends_at"),

@@ -8,13 +8,14 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext_lazy as _
-from unfold.widgets import UnfoldAdminSplitDateTimeWidget
+from unfold.widgets import UnfoldAdminSelect2Widget, UnfoldAdminSplitDateTimeWidget
 
 from campaigns.clocks import end_of_day, to_instant
 from campaigns.errors import CampaignError
 from campaigns.images import clean_image
 from campaigns.models import Campaign, TotalLimit
 from campaigns.services import check_total_limit
+from stores.forms import zone_choices
 
 if TYPE_CHECKING:  # generic in the stubs alone
     CampaignModelForm = forms.ModelForm[Campaign]
@@ -70,6 +71,13 @@ class ZonedDateTimeField(forms.SplitDateTimeField):
 class CampaignForm(CampaignModelForm):
     """A campaign with its limit in total."""
 
+    time_zone = forms.ChoiceField(
+        label=_("Time zone"),
+        choices=zone_choices,
+        initial="Asia/Tokyo",
+        widget=UnfoldAdminSelect2Widget,
+        help_text=_("All dates of this campaign are in this zone."),
+    )
     use_starts_at = ZonedDateTimeField(label=_("Usable from"), is_end=False)
     use_ends_at = ZonedDateTimeField(
         label=_("Usable until"),
@@ -105,6 +113,7 @@ class CampaignForm(CampaignModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._offer_what_works()
         zone = self._zone()
         for field in self.fields.values():
             if isinstance(field, ZonedDateTimeField):
@@ -112,6 +121,20 @@ class CampaignForm(CampaignModelForm):
         if self.instance.pk and "limit_in_total" in self.fields:
             limit = TotalLimit.objects.filter(campaign=self.instance).first()
             self.fields["limit_in_total"].initial = limit.quota if limit else None
+
+    def _offer_what_works(self) -> None:
+        """Leave out ways of verifying that the coupon page does not have yet."""
+        verifying = self.fields.get("verifying")
+        if isinstance(verifying, forms.ChoiceField):
+            offered = {"none", "scan", self.instance.verifying}
+            verifying.choices = [
+                (value, label)
+                for value, label in Campaign.Verifying.choices
+                if value in offered
+            ]
+        for name in ("instructions", "memo"):
+            if name in self.fields:
+                self.fields[name].widget.attrs["rows"] = 5
 
     def _zone(self) -> zoneinfo.ZoneInfo:
         """The zone that the dates are written in: the one chosen in this very form."""
