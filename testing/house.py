@@ -13,7 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import psycopg
+import redis
 import requests
 
 from run import ROOT, new_env
@@ -38,6 +41,30 @@ class RunningHouse:
         )
         answer.raise_for_status()
         return answer.json()
+
+
+@contextlib.contextmanager
+def own_database() -> Iterator[str]:
+    """An empty database of the server that DATABASE_URL names; its address."""
+    server = os.environ["DATABASE_URL"]
+    name = f"house_{os.getpid()}_{free_port()}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+        try:
+            yield urlsplit(server)._replace(path=f"/{name}").geturl()
+        finally:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@contextlib.contextmanager
+def own_redis() -> Iterator[str]:
+    """An empty database of the Redis that REDIS_URL names; its address."""
+    address = urlsplit(os.environ["REDIS_URL"])._replace(path="/11").geturl()
+    client = redis.Redis.from_url(address)
+    client.flushdb()
+    yield address
+    client.flushdb()
+    client.close()
 
 
 def free_port() -> int:

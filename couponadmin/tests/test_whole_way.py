@@ -4,6 +4,7 @@ Web, worker, beat and sandbox run as `make run` starts them. Steps share one hou
 build on each other, as a shop's day does.
 """
 
+import contextlib
 import csv
 import io
 import re
@@ -15,7 +16,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from testing.browsing import chromium, complaints, open_page, watch
-from testing.house import running_house
+from testing.house import own_database, own_redis, running_house
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
 
@@ -23,10 +24,20 @@ SERIALS = ["WAY-AAAA-1111", "WAY-BBBB-2222", "WAY-CCCC-3333", "WAY-DDDD-4444"]
 FILE = "\r\n".join(["serial number", *SERIALS, SERIALS[0].lower(), "two,columns", ""])
 
 
-@pytest.fixture(scope="module")
-def house():
-    with running_house() as house:
-        yield house
+@pytest.fixture(
+    scope="module",
+    params=[
+        "newcomer",  # SQLite, and messages through files
+        pytest.param("shop", marks=[pytest.mark.postgres, pytest.mark.redis]),
+    ],
+)
+def house(request):
+    with contextlib.ExitStack() as stack:
+        settings = {}
+        if request.param == "shop":
+            settings["DATABASE_URL"] = stack.enter_context(own_database())
+            settings["REDIS_URL"] = stack.enter_context(own_redis())
+        yield stack.enter_context(running_house(**settings))
 
 
 @pytest.fixture(scope="module")
