@@ -64,8 +64,20 @@ def make_example(secret: str) -> None:
     ]
     StoreStaff.objects.create(store=stores[0], user=people["clerk"])
     StoreStaff.objects.create(store=stores[1], user=people["clerk2"])
-    everyone = make_contacts()
     manager = people["manager"]
+    move(make_coffee(manager).pk, "activate")
+    move(make_cake(manager).pk, "activate")
+    make_bag(manager).stores.set(stores[:1])
+    write_csv(settings.VAR_DIR / "example" / "serials.csv")
+    regulars = ContactList.objects.create(name="Regulars")
+    Membership.objects.bulk_create(
+        Membership(contact_list=regulars, contact=contact)
+        for contact in make_contacts()
+    )
+
+
+def make_coffee(manager: User) -> Campaign:
+    """One-time serials and a picture."""
     coffee = make_campaign(
         manager,
         name="A drip coffee on us",
@@ -82,6 +94,11 @@ def make_example(secret: str) -> None:
     )
     coffee.image.save("coffee.png", ContentFile(draw_cup()))
     make_batch(coffee, 300, by=manager)
+    return coffee
+
+
+def make_cake(manager: User) -> Campaign:
+    """A fixed serial, and a clock that starts with Redeem."""
     cake = make_campaign(
         manager,
         name="100 yen off any cake",
@@ -99,9 +116,12 @@ def make_example(secret: str) -> None:
         limit_per_contact=2,
     )
     make_fixed(cake, code="FNA@5841", quantity=500, name="Cake, fixed", by=manager)
-    for campaign in (coffee, cake):
-        move(campaign.pk, "activate")
-    bag = make_campaign(
+    return cake
+
+
+def make_bag(manager: User) -> Campaign:
+    """A draft for whoever looks around: it waits for its serials."""
+    return make_campaign(
         manager,
         name="Lucky bag, members only",
         instructions="Still a draft: upload the example CSV, then activate it.",
@@ -109,12 +129,6 @@ def make_example(secret: str) -> None:
         barcode=Campaign.Barcode.CODE39,
         background_colour="#EAF7F1",
         button_colour="#0B6B4A",
-    )
-    bag.stores.set(stores[:1])
-    write_csv(settings.VAR_DIR / "example" / "serials.csv")
-    regulars = ContactList.objects.create(name="Regulars")
-    Membership.objects.bulk_create(
-        Membership(contact_list=regulars, contact=contact) for contact in everyone
     )
 
 

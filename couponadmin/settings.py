@@ -263,6 +263,9 @@ if SEND_LEASE <= timedelta(seconds=SEND_DEADLINE):
 SEND_THREADS = env.int("SEND_THREADS", default=16)  # per worker process
 SEND_RATE = env.int("SEND_RATE", default=1_000)  # pushes a second and connection
 
+# --- Serials ---------------------------------------------------------------------------------
+IMPORT_BLOCK = 50_000  # rows of a file, imported and committed together
+
 # --- Providers ------------------------------------------------------------------------------
 LINE_API_URL = env.str("LINE_API_URL", default="https://api.line.me").rstrip("/")
 # Plain http and loopback, for the sandbox only.

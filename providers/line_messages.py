@@ -62,20 +62,18 @@ def coupon_card(
     """A Flex card with one button; lines that are empty are left out.
 
     The image shows only with an https address, the one kind that LINE takes, or one of
-    this machine, which the sandbox takes too. LINE
-    draws a button's text white or black, whichever is easier to read on its colour.
+    this machine, which the sandbox takes too. LINE draws a button's text white or
+    black, whichever is easier to read on its colour.
     """
     colours = colours or CardColours()
     background = _over_white(colours.background)
-    text_colour = _over_white(colours.text)
-    button_colour = _over_white(colours.button)
     title, button = clean(title).strip(), _one_line(button)
     if not title:
         raise ValueError("A card needs a title.")
     if not 1 <= sum(1 for _ in clusters(button)) <= MAX_LABEL:
         raise ValueError(f"A button needs a text of 1 to {MAX_LABEL} characters.")
     action = {"type": "uri", "label": button, "uri": _uri(link)}
-    lines = [
+    lines: list[tuple[str, Message]] = [
         (_one_line(shop), {"size": "sm"}),
         (title, {"size": "lg", "weight": "bold", "margin": "sm"}),
         (clean(benefit).strip(), {"size": "xxl", "weight": "bold", "margin": "md"}),
@@ -85,45 +83,15 @@ def coupon_card(
     bubble: Message = {
         "type": "bubble",
         "size": "mega",
-        "body": {
-            "type": "box",
-            "layout": "vertical",
-            "contents": [
-                {"type": "text", "text": text, "wrap": True, "color": text_colour}
-                | style
-                for text, style in lines
-                if text
-            ],
-        },
-        "footer": {
-            "type": "box",
-            "layout": "vertical",
-            "contents": [
-                {
-                    "type": "button",
-                    "style": "primary" if _is_dark(button_colour) else "secondary",
-                    "color": button_colour,
-                    "height": "sm",
-                    "action": action,
-                }
-            ],
-        },
+        "body": _box(_lines(lines, _over_white(colours.text))),
+        "footer": _box([_button(action, _over_white(colours.button))]),
         "styles": {
             "body": {"backgroundColor": background},
             "footer": {"backgroundColor": background},
         },
     }
     if image_url.startswith(_SHOWN_IMAGES):
-        if len(image_url) > MAX_IMAGE_URL:
-            raise ValueError(f"An image address has at most {MAX_IMAGE_URL} letters.")
-        bubble["hero"] = {
-            "type": "image",
-            "url": image_url,
-            "size": "full",
-            "aspectRatio": _IMAGE_RATIO,
-            "aspectMode": "cover",
-            "action": action,
-        }
+        bubble["hero"] = _hero(image_url, action)
     slots = _dump(bubble).count(_slot(LINK))
     if len(_dump(bubble)) + slots * MAX_URI > MAX_BUBBLE:
         raise ValueError("This card is too long for LINE.")
@@ -132,6 +100,43 @@ def coupon_card(
         "type": "flex",
         "altText": shorten(_one_line(alt), MAX_ALT_TEXT),
         "contents": bubble,
+    }
+
+
+def _box(contents: list[Message]) -> Message:
+    return {"type": "box", "layout": "vertical", "contents": contents}
+
+
+def _lines(lines: list[tuple[str, Message]], colour: str) -> list[Message]:
+    """Text objects of those lines that say something."""
+    return [
+        {"type": "text", "text": text, "wrap": True, "color": colour} | style
+        for text, style in lines
+        if text
+    ]
+
+
+def _button(action: Message, colour: str) -> Message:
+    style = "primary" if _is_dark(colour) else "secondary"
+    return {
+        "type": "button",
+        "style": style,
+        "color": colour,
+        "height": "sm",
+        "action": action,
+    }
+
+
+def _hero(image_url: str, action: Message) -> Message:
+    if len(image_url) > MAX_IMAGE_URL:
+        raise ValueError(f"An image address has at most {MAX_IMAGE_URL} letters.")
+    return {
+        "type": "image",
+        "url": image_url,
+        "size": "full",
+        "aspectRatio": _IMAGE_RATIO,
+        "aspectMode": "cover",
+        "action": action,
     }
 
 

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import OperationalError, transaction
 from django.db.models import F, Q
 from django.utils import timezone
@@ -290,7 +291,7 @@ def _finish_import(batch: Batch, clock: Clock) -> None:
 def _clear(batch: Batch, until: float, clock: Clock) -> bool:
     """Remove what a cancelled import brought; True when all is gone."""
     while batch.done_to > 0:
-        left = max(0, batch.done_to - reading.BLOCK)
+        left = max(0, batch.done_to - settings.IMPORT_BLOCK)
         with _step(batch, clock, done_to=left):
             storing.remove_serials(batch.pk, left + 1, batch.done_to)
         batch.done_to = left

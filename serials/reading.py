@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -20,7 +21,6 @@ from serials.models import CODE_LENGTH, RefusedRow
 PIECE = 1024 * 1024  # bytes, of a file as it is kept
 MAX_BYTES = 10 * PIECE
 MAX_ROWS = 1_000_000
-BLOCK = 50_000  # rows, done and committed together
 
 # What people choose from, and Python's name for it; "utf-8-sig" is UTF-8 whose byte
 # order mark, if there is one, is left out.
@@ -269,7 +269,7 @@ def read_code(text: str, rules: Rules) -> tuple[str, str]:
 def blocks(
     pieces: Iterable[bytes], encoding: str, rules: Rules, *, after: int
 ) -> Iterator[Block]:
-    """The rows behind row `after`, sorted into good and bad, at most BLOCK at a time."""
+    """The rows behind row `after`, sorted into good and bad, at most settings.IMPORT_BLOCK at a time."""
     done = 0
     for lines in _batched(rows(pieces, encoding)):
         first, done = done + 1, done + len(lines)
@@ -282,9 +282,9 @@ def _batched(lists: Iterable[list[str]]) -> Iterator[list[str]]:
     waiting: list[str] = []
     for lines in lists:
         waiting += lines
-        while len(waiting) >= BLOCK:
-            yield waiting[:BLOCK]
-            del waiting[:BLOCK]
+        while len(waiting) >= settings.IMPORT_BLOCK:
+            yield waiting[: settings.IMPORT_BLOCK]
+            del waiting[: settings.IMPORT_BLOCK]
     if waiting:
         yield waiting
 

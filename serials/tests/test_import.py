@@ -23,9 +23,9 @@ State = Batch.State
 
 
 @pytest.fixture
-def small_blocks(monkeypatch):
+def small_blocks(settings):
     """Three rows a commit, so that a short file has several."""
-    monkeypatch.setattr("serials.reading.BLOCK", 3)
+    settings.IMPORT_BLOCK = 3
 
 
 def later(seconds=60):

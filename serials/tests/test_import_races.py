@@ -45,8 +45,8 @@ def numbered(order):
     return "serial\n" + "".join(f"N{n:06d}\n" for n in order)
 
 
-def test_two_people_import_the_same_file_and_each_serial_comes_once(monkeypatch):
-    monkeypatch.setattr("serials.reading.BLOCK", 700)
+def test_two_people_import_the_same_file_and_each_serial_comes_once(settings):
+    settings.IMPORT_BLOCK = 700
     for _ in range(5):
         campaign = make_campaign()
         first = checked(numbered(range(4_000)), campaign)
@@ -63,8 +63,8 @@ def test_two_people_import_the_same_file_and_each_serial_comes_once(monkeypatch)
         assert Serial.objects.filter(campaign=campaign).count() == 4_000
 
 
-def test_many_workers_on_one_import_do_each_block_once(monkeypatch):
-    monkeypatch.setattr("serials.reading.BLOCK", 500)
+def test_many_workers_on_one_import_do_each_block_once(settings):
+    settings.IMPORT_BLOCK = 500
     batch = checked(numbered(range(5_000)))
     services.confirm(batch)
 
@@ -79,8 +79,8 @@ def test_many_workers_on_one_import_do_each_block_once(monkeypatch):
     assert_exact(batch)
 
 
-def test_a_cancel_beside_a_running_import_leaves_no_serial(monkeypatch):
-    monkeypatch.setattr("serials.reading.BLOCK", 200)
+def test_a_cancel_beside_a_running_import_leaves_no_serial(settings):
+    settings.IMPORT_BLOCK = 200
     for _ in range(5):
         batch = checked(numbered(range(6_000)))
         services.confirm(batch)
@@ -96,8 +96,8 @@ def test_a_cancel_beside_a_running_import_leaves_no_serial(monkeypatch):
         assert not Serial.objects.filter(batch=batch).exists()
 
 
-def test_an_import_beside_one_that_is_cancelled_stays_exact(monkeypatch):
-    monkeypatch.setattr("serials.reading.BLOCK", 300)
+def test_an_import_beside_one_that_is_cancelled_stays_exact(settings):
+    settings.IMPORT_BLOCK = 300
     campaign = make_campaign()
     stays = checked(numbered(range(3_000)), campaign)
     goes = checked(numbered(reversed(range(3_000))), campaign)
