@@ -192,14 +192,31 @@ def test_a_new_friend_and_a_fault_come_by_plain_forms(line):
     assert line.webhook_log()[0]["type"] == "follow"
 
 
-def test_another_site_gets_nothing_done_here(line):
-    answer = requests.post(
-        f"{line.url}/_control/reset",
-        headers={"Origin": "https://evil.example"},
-        timeout=5,
-    )
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "https://evil.example", "Sec-Fetch-Site": "same-origin"},
+        {"Origin": "http://127.0.0.1:1", "Sec-Fetch-Site": "same-site"},
+        {"Origin": "http://["},
+        {"Origin": "null"},
+        {"Origin": "null", "Sec-Fetch-Site": "same-site"},
+        {"Origin": "null", "Sec-Fetch-Site": "cross-site"},
+    ],
+)
+def test_another_site_gets_nothing_done_here(line, headers):
+    answer = requests.post(f"{line.url}/_control/reset", headers=headers, timeout=5)
 
     assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("site", ["same-origin", "none"])
+def test_a_form_of_ours_whose_origin_is_withheld_is_taken(line, site):
+    headers = {"Origin": "null", "Sec-Fetch-Site": site}
+
+    answer = requests.post(f"{line.url}/_control/reset", headers=headers, timeout=5)
+
+    assert answer.status_code == 200
 
 
 def test_characters_are_counted_as_line_counts_them():
