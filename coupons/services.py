@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -286,7 +286,7 @@ def verify(
     """Take a redeemed coupon at a store's till, once.
 
     Raises CouponError: not_needed, revoked, already_verified (facts: the live
-    verification), expired, not_redeemed, wrong_store, campaign_paused.
+    verification), expired, not_redeemed, wrong_store.
     """
     return _verify(
         coupon_id,
@@ -392,11 +392,12 @@ def revoke(
     was_redeemed = coupon.status == Status.REDEEMED
     coupon.revoke(at=at)
     record(Event.Kind.REVOKED, [coupon], at=at, source=source, reason=reason)
-    count_steps(coupon.campaign_id, coupon.batch, revoked=1)
     if was_redeemed:
         uses = ContactUse.objects.filter(campaign_id=coupon.campaign_id, used__gt=0)
         if coupon.contact_id is not None:
             uses.filter(contact_id=coupon.contact_id).update(used=F("used") - 1)
+    count_steps(coupon.campaign_id, coupon.batch, revoked=1)
+    if was_redeemed:
         give_back_to_limit(coupon.campaign_id)
     return coupon
 
@@ -437,18 +438,25 @@ def scan(
     (a double press, a retry of a lost answer) gets the same answer and changes
     nothing. Every answer is kept as an Attempt.
     """
-    digest = digest_of(text)
-    earlier = _earlier(nonce, digest)
+    # A nonce counts for one person at one store.
+    digest = digest_of(f"{store.pk} {staff.pk} {text}")
+    scan = Scan(store, staff, nonce, digest, request_id, clock)
+    earlier = _earlier(scan)
     if earlier is not None:
         return earlier
-    scan = Scan(store, staff, nonce, digest, request_id, clock)
     coupon: Coupon | None = None
     try:
         coupon = find_scanned(text, store=store)
         verification = _verify_scanned(coupon, scan)
+    except IntegrityError:
+        # Another arrival of this scan was answered meanwhile; ours is taken back.
+        earlier = _earlier(scan)
+        if earlier is None:
+            raise
+        return earlier
     except CouponError as error:
         # A second arrival of this very scan may have verified while we waited.
-        earlier = _earlier(nonce, digest)
+        earlier = _earlier(scan)
         if earlier is not None:
             return earlier
         first = error.facts.get("verification")
@@ -480,7 +488,7 @@ def _verify_scanned(coupon: Coupon, scan: Scan) -> Verification:
         source=Source("scan", scan.staff, scan.request_id),
         clock=scan.clock,
     )
-    _keep_scan(scan, "ok", coupon, verification)
+    _answer_row(scan, "ok", coupon, verification).save()
     return verification
 
 
@@ -493,9 +501,10 @@ def _reread(coupon: Coupon | None) -> Coupon | None:
     )
 
 
-def _earlier(nonce: UUID, digest: str) -> Answer | None:
+def _earlier(scan: Scan) -> Answer | None:
+    """The answer that this very scan got before."""
     attempt = (
-        Attempt.objects.filter(nonce=nonce, digest=digest)
+        Attempt.objects.filter(nonce=scan.nonce, digest=scan.digest)
         .select_related(
             "coupon__campaign",
             "coupon__batch",
@@ -513,7 +522,15 @@ def _earlier(nonce: UUID, digest: str) -> Answer | None:
 def _keep_scan(
     scan: Scan, reason: str, coupon: Coupon | None, verification: Verification | None
 ) -> None:
-    attempt = Attempt(
+    """Keep a refusal; one that is kept already stays."""
+    attempt = _answer_row(scan, reason, coupon, verification)
+    Attempt.objects.bulk_create([attempt], ignore_conflicts=True)
+
+
+def _answer_row(
+    scan: Scan, reason: str, coupon: Coupon | None, verification: Verification | None
+) -> Attempt:
+    return Attempt(
         action=Attempt.Action.VERIFY,
         reason=reason,
         coupon=coupon,
@@ -525,7 +542,6 @@ def _keep_scan(
         at=scan.clock(),
         request_id=scan.request_id,
     )
-    Attempt.objects.bulk_create([attempt], ignore_conflicts=True)
 
 
 def digest_of(text: str) -> str:

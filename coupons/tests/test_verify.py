@@ -280,3 +280,37 @@ def test_a_second_scan_tells_when_and_where_it_was_used(campaign, store, clerk):
     assert answer.verification.store == store
     assert answer.verification.staff == clerk
     assert timezone.now() - answer.verification.at < timedelta(minutes=1)
+
+
+def test_a_scan_answered_meanwhile_keeps_its_first_answer_and_verifies_nothing(
+    campaign, store, clerk
+):
+    coupon = make_coupon(campaign, status="sent")
+    nonce = uuid4()
+    clock_was_asked = []
+
+    def clock():
+        """In the middle of the second arrival the first one is answered."""
+        if not clock_was_asked:
+            clock_was_asked.append(True)
+            scan(coupon.number, store=store, staff=clerk, nonce=nonce)
+            redeem(coupon.token, source=TEST)
+        return timezone.now()
+
+    answer = scan(coupon.number, store=store, staff=clerk, nonce=nonce, clock=clock)
+
+    assert answer.reason == "not_redeemed"
+    assert list(Attempt.objects.values_list("reason", flat=True)) == ["not_redeemed"]
+    assert not Verification.objects.exists()
+
+
+def test_another_persons_scan_is_never_answered_for_the_same_nonce(
+    campaign, store, clerk
+):
+    coupon = make_coupon(campaign, status="redeemed")
+    nonce = uuid4()
+    scan(coupon.number, store=store, staff=clerk, nonce=nonce)
+
+    answer = scan(coupon.number, store=store, staff=make_user(), nonce=nonce)
+
+    assert answer.reason == "already_verified"
