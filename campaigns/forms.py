@@ -8,7 +8,11 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext_lazy as _
-from unfold.widgets import UnfoldAdminSelect2Widget, UnfoldAdminSplitDateTimeWidget
+from unfold.widgets import (
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelect2Widget,
+    UnfoldAdminSplitDateTimeWidget,
+)
 
 from campaigns.clocks import end_of_day, to_instant
 from campaigns.errors import CampaignError
@@ -44,7 +48,8 @@ class ZonedDateTimeField(forms.SplitDateTimeField):
     def prepare_value(self, value: Any) -> Any:
         if isinstance(value, datetime) and value.tzinfo is not None:
             return value.astimezone(self.zone).replace(tzinfo=None)
-        return value
+        # A list is what was typed; a text is somebody's address, and no date.
+        return None if isinstance(value, str) else value
 
     def compress(self, data_list: Any) -> datetime | None:
         day: date | None = data_list[0] if data_list else None
@@ -101,6 +106,7 @@ class CampaignForm(CampaignModelForm):
         required=False,
         min_value=1,
         max_value=100_000_000,
+        widget=UnfoldAdminIntegerFieldWidget,
         help_text=_(
             "Empty: the stock of serials decides alone. A first limit has to be set "
             "before the campaign is activated."

@@ -124,7 +124,8 @@ def make_bag(manager: User) -> Campaign:
     return make_campaign(
         manager,
         name="Lucky bag, members only",
-        instructions="Still a draft: upload the example CSV, then activate it.",
+        instructions="One bag a member, while they last.",
+        memo="A draft to try: upload the example CSV, then activate it.",
         benefit=Campaign.Benefit.GIFT,
         barcode=Campaign.Barcode.CODE39,
         background_colour="#EAF7F1",

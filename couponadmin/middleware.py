@@ -3,9 +3,10 @@
 import logging
 import uuid
 from collections.abc import Callable
+from urllib.parse import unquote_to_bytes
 
 from django.conf import settings
-from django.db import OperationalError
+from django.db import DataError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -50,6 +51,43 @@ def not_too_large(get_response: Answer) -> Answer:
         return get_response(request)
 
     return middleware
+
+
+def no_nul(get_response: Answer) -> Answer:
+    """Refuse NUL in an address, and forget a cookie that holds one: no text has any."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        address = unquote_to_bytes(request.META.get("QUERY_STRING", ""))
+        if b"\x00" in address or "\x00" in request.path:
+            return render(request, "400.html", status=400)
+        for name in [name for name, text in request.COOKIES.items() if "\x00" in text]:
+            del request.COOKIES[name]
+        return get_response(request)
+
+    return middleware
+
+
+class BadAddress:
+    """Answers 400 where the admin chokes on a made-up value in an address or a form.
+
+    Its pages only ever send values that they offered; whatever else comes is somebody
+    trying. It is logged like any error, so that one of ours is not missed.
+    """
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(
+        self, request: HttpRequest, error: Exception
+    ) -> HttpResponse | None:
+        is_value = isinstance(error, (ValueError, OverflowError, DataError))
+        if not is_value or not request.path.startswith(reverse("admin:index")):
+            return None
+        logger.error("admin.bad_value", exc_info=error)
+        return render(request, "400.html", status=400)
 
 
 class DatabaseAway:

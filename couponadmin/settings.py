@@ -44,9 +44,9 @@ if PROXY_COUNT:
 
 # --- Apps, in the order in which they may import each other -------------------------
 INSTALLED_APPS = [
-    "unfold",
+    "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
-    "django.contrib.admin",
+    "couponadmin.site.HouseAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -72,6 +72,8 @@ MIDDLEWARE = [
     "couponadmin.middleware.admin_policy",
     "couponadmin.middleware.request_id",
     "couponadmin.middleware.not_too_large",
+    "couponadmin.middleware.no_nul",
+    "couponadmin.middleware.BadAddress",
     "couponadmin.middleware.DatabaseAway",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -300,6 +302,13 @@ UNFOLD: dict[str, Any] = {
     "SITE_SUBHEADER": f"Coupon back office {VERSION}" if SHOP_NAME else VERSION,
     "SITE_URL": "/store/",
     "SITE_SYMBOL": "confirmation_number",
+    "SITE_FAVICONS": [
+        {
+            "rel": "icon",
+            "type": "image/svg+xml",
+            "href": lambda request: static("couponadmin/icon.svg"),
+        }
+    ],
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "STYLES": [lambda request: static("couponadmin/admin.css")],

@@ -5,6 +5,8 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from couponadmin import views
 
+handler403 = "couponadmin.views.forbidden"
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", views.home, name="home"),
     path("healthz", views.healthz, name="healthz"),

@@ -3,7 +3,8 @@
 from django.conf import settings
 from django.db import OperationalError, connection
 from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 from django.views.static import serve
 
@@ -37,3 +38,9 @@ def media(request: HttpRequest, name: str) -> HttpResponse | FileResponse:
     response["Cache-Control"] = "public, max-age=31536000, immutable"
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"
     return response
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """403, in the words of the place: a role that is too small, or a foreign page."""
+    is_office = request.path.startswith(reverse("admin:index"))
+    return render(request, "403.html", {"is_office": is_office}, status=403)

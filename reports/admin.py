@@ -1,6 +1,7 @@
 """Screens that join several apps: the campaign with its numbers, and its records."""
 
 import zoneinfo
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin, messages
@@ -26,6 +27,7 @@ from campaigns.admin import CampaignAdmin
 from campaigns.errors import CampaignError
 from campaigns.models import Campaign
 from campaigns.services import move
+from coupons.errors import CouponError
 from coupons.models import Coupon, Verification
 from deliveries.models import Delivery
 from reports.exporting import records_csv
@@ -176,7 +178,11 @@ class CampaignOverviewAdmin(CampaignAdmin):
         if campaign is not None:
             extra |= panel_of(campaign)
             extra["may_change"] = self.has_change_permission(request, campaign)
-        return super().changeform_view(request, object_id, form_url, extra)
+        try:
+            return super().changeform_view(request, object_id, form_url, extra)
+        except CampaignError as error:  # true a moment ago; nothing was saved
+            messages.error(request, error.message)
+            return HttpResponseRedirect(request.path)
 
     def response_add(
         self, request: HttpRequest, obj: Campaign, post_url_continue: str | None = None
@@ -229,12 +235,13 @@ class RedemptionRecordAdmin(ModelAdmin):
 
     list_display = (
         "shown_number",
+        "campaign",
         "contact",
         "shown_status",
-        "sent_at",
-        "opened_at",
-        "redeemed_at",
-        "verified_at",
+        "sent",
+        "opened",
+        "redeemed",
+        "verified",
         "shown_code",
         "store",
         "staff",
@@ -248,7 +255,7 @@ class RedemptionRecordAdmin(ModelAdmin):
     paginator = CappedPaginator
     show_full_result_count = False
     search_fields = ("number__startswith", "serial__code__startswith", "contact__name")
-    search_help_text = _("Coupon number, serial or contact")
+    search_help_text = _("Coupon number, beginning of a serial, or contact")
     list_before_template = "reports/records_head.html"
     change_form_outer_before_template = "reports/record.html"
 
@@ -279,6 +286,22 @@ class RedemptionRecordAdmin(ModelAdmin):
     @display(description=_("status"), ordering="status", label=STATUS_COLOURS)
     def shown_status(self, record: Coupon) -> tuple[str, str]:
         return record.status, str(record.get_status_display())
+
+    @admin.display(description=_("sent"), ordering="sent_at")
+    def sent(self, record: Coupon) -> str:
+        return local_time(record, record.sent_at)
+
+    @admin.display(description=_("opened"), ordering="opened_at")
+    def opened(self, record: Coupon) -> str:
+        return local_time(record, record.opened_at)
+
+    @admin.display(description=_("redeemed"), ordering="redeemed_at")
+    def redeemed(self, record: Coupon) -> str:
+        return local_time(record, record.redeemed_at)
+
+    @admin.display(description=_("verified"), ordering="verified_at")
+    def verified(self, record: Coupon) -> str:
+        return local_time(record, record.verified_at)
 
     @admin.display(description=_("serial"))
     def shown_code(self, record: Coupon) -> str:
@@ -383,14 +406,22 @@ class RedemptionRecordAdmin(ModelAdmin):
         return super().changeform_view(request, object_id, form_url, extra)
 
 
+def local_time(record: Coupon, at: datetime | None) -> str:
+    """A time as the campaign's own clocks show it; the list's head names the zone."""
+    return f"{at.astimezone(record.campaign.zone):%Y-%m-%d %H:%M}" if at else "–"
+
+
 def story_of(coupon: Coupon) -> dict[str, Any]:
     """A coupon's steps and refused attempts, oldest first, in its campaign's zone."""
     return {
         "coupon": coupon,
         "zone": zoneinfo.ZoneInfo(coupon.campaign.time_zone),
         "events": coupon.events.select_related("actor", "store").order_by("pk"),
-        "refusals": coupon.attempts.exclude(reason="ok")
-        .select_related("store", "staff")
-        .order_by("-pk")[:50],
+        "refusals": [
+            (attempt, CouponError(attempt.reason).message)
+            for attempt in coupon.attempts.exclude(reason="ok")
+            .select_related("store", "staff")
+            .order_by("-pk")[:50]
+        ],
         "status_colour": STATUS_COLOURS[Coupon.Status(coupon.status)],
     }
