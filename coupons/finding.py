@@ -48,10 +48,17 @@ def _by_serial(text: str, *, store: Store) -> Coupon:
     )
     taken_here = Q(campaign__stores=None) | Q(campaign__stores=store)
     live = Coupon.objects.exclude(status=Coupon.Status.REVOKED)
-    here = live.filter(taken_here)
-    # Elsewhere is looked at last: the answer is then "not taken at this store".
-    for coupons in (here, live):
-        hits = list(coupons.filter(one_time)[:2]) + list(coupons.filter(fixed)[:2])
+    revoked = Coupon.objects.filter(status=Coupon.Status.REVOKED)
+    # Elsewhere comes after here: the answer is then "not taken at this store". A fixed
+    # text says nothing of a revoked coupon: others carry it too.
+    passes = [
+        (live.filter(taken_here), (one_time, fixed)),
+        (live, (one_time, fixed)),
+        (revoked.filter(taken_here), (one_time,)),
+        (revoked, (one_time,)),
+    ]
+    for coupons, ways in passes:
+        hits = [coupon for way in ways for coupon in coupons.filter(way)[:2]]
         if len(hits) > 1:
             raise CouponError("ambiguous")
         if hits:

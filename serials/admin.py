@@ -9,6 +9,7 @@ from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import (
+    Http404,
     HttpRequest,
     HttpResponse,
     HttpResponseBase,
@@ -16,7 +17,7 @@ from django.http import (
     JsonResponse,
     StreamingHttpResponse,
 )
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -77,7 +78,7 @@ def refused_csv(batch: Batch) -> Iterator[str]:
     writer = csv.writer(Line(), quoting=csv.QUOTE_ALL, lineterminator="\r\n")
     yield "\ufeff"
     yield writer.writerow([_("Row"), _("Value"), _("Reason")])
-    labels = {str(value): str(label) for value, label in RefusedRow.Reason.choices}
+    labels = {value: batch.why(value) for value in RefusedRow.Reason.values}
     last = 0
     while True:
         # In pages: a cursor held over a slow download would keep a transaction open.
@@ -155,6 +156,8 @@ class BatchAdmin(ModelAdmin):
         except ImportRefused as problem:
             messages.error(request, str(problem))
             return redirect("admin:serials_batch_changelist")
+        except Batch.DoesNotExist:
+            return _gone(request)
         return answer
 
     def save_model(
@@ -213,13 +216,16 @@ class BatchAdmin(ModelAdmin):
 
         @functools.wraps(view)
         def page(request: HttpRequest, batch_id: int) -> HttpResponseBase:
-            batch = get_object_or_404(
-                Batch.objects.select_related("campaign", "stock"), pk=batch_id
-            )
             may = getattr(self, f"has_{verb}_permission")
-            if not may(request, batch):
+            if not may(request):
                 raise PermissionDenied
-            return view(request, batch)
+            batches = Batch.objects.select_related("campaign", "stock")
+            batch = batches.filter(pk=batch_id).first()
+            if batch is not None:
+                return view(request, batch)
+            if verb == "change":
+                return _gone(request)
+            raise Http404
 
         return require_POST(page) if verb == "change" else require_GET(page)
 
@@ -331,9 +337,19 @@ def _ask(
 ) -> HttpResponseRedirect:
     try:
         service(batch, **how)
+    except Batch.DoesNotExist:
+        return _gone(request)
     except ImportRefused as problem:
+        # What a batch lacks may be lacking because it was deleted.
+        if not Batch.objects.filter(pk=batch.pk).exists():
+            return _gone(request)
         messages.error(request, str(problem))
     return redirect("admin:serials_batch_progress", batch.pk)
+
+
+def _gone(request: HttpRequest) -> HttpResponseRedirect:
+    messages.error(request, _("That batch is gone: a colleague has deleted it."))
+    return redirect("admin:serials_batch_changelist")
 
 
 def _make_fixed(request: HttpRequest, form: FixedForm) -> Batch | None:

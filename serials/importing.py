@@ -25,6 +25,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from campaigns.models import Campaign
 from serials import reading, storing
 from serials.codes import fits, visible
 from serials.errors import ImportRefused, LeaseLost
@@ -117,6 +118,7 @@ def pieces(batch: Batch) -> Iterator[bytes]:
 
 def rules_of(batch: Batch) -> Rules:
     campaign = batch.campaign
+    campaign.refresh_from_db(fields=["barcode", "is_case_sensitive"])
     return Rules(campaign.barcode, campaign.is_case_sensitive)
 
 
@@ -279,10 +281,29 @@ def _finish_import(batch: Batch, clock: Clock) -> None:
             )
         )
     with _step(batch, clock):
+        _refuse_new_fixed(batch)
         Batch.objects.filter(pk=batch.pk).update(
             state=State.READY, ready_at=clock(), total=F("new"), leased_until=None
         )
         batch.chunks.all().delete()
+
+
+def _refuse_new_fixed(batch: Batch) -> None:
+    """Refuse a batch that has a fixed serial made while its block was written.
+
+    Neither saw the other then; the lock that `make_fixed` takes too lets one of them.
+    """
+    Campaign.objects.select_for_update(no_key=True).get(pk=batch.campaign_id)
+    fixed = Batch.objects.filter(campaign_id=batch.campaign_id, kind=Batch.Kind.FIXED)
+    keys = fixed.values("code_key")
+    mine = Serial.objects.filter(campaign_id=batch.campaign_id, batch=batch)
+    if mine.filter(code_key__in=keys).exists():
+        raise ImportRefused(
+            _(
+                "The campaign got a fixed serial during the import that the file has "
+                "too. Upload the file again: that row is then left out."
+            )
+        )
 
 
 # --- Taking back ------------------------------------------------------------------
@@ -329,13 +350,14 @@ _WORK: dict[State, Callable[[Batch, float, Clock], bool]] = {
 def preview(batch: Batch, count: int = 20) -> list[tuple[int, str, str]]:
     """The file's first rows as (row, text, what is wrong); row 1 comes with none."""
     found = []
+    rules = rules_of(batch)
     lines = reading.first_rows(pieces(batch), batch.encoding, count)
     for number, line in enumerate(lines, start=1):
         try:
             text, problem = reading.cell(line), ""
             if number > 1 or not batch.has_header:
-                text = reading.read_code(text, rules_of(batch))[0]
+                text = reading.read_code(text, rules)[0]
         except reading.BadRow as error:
-            text, problem = line, str(error.reason.label)
+            text, problem = line, batch.why(error.reason)
         found.append((number, visible(text), problem))
     return found

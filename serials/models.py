@@ -128,10 +128,23 @@ class Batch(models.Model):
     def is_fixed(self) -> bool:
         return self.kind == self.Kind.FIXED
 
+    def why(self, reason: str) -> str:
+        """Why a row was left out, for people.
+
+        The barcode is named before the import: later it may be another by now.
+        """
+        barcode = Campaign.Barcode(self.campaign.barcode)
+        is_named = barcode != barcode.NONE and self.state == self.State.CHECKED
+        if is_named and reason == RefusedRow.Reason.BARCODE:
+            words = _("can't be drawn in {barcode}")
+            return str(words).format(barcode=barcode.label)
+        return str(RefusedRow.Reason(reason).label)
+
     def move(self, was: tuple[State, ...], to: State, **changes: Any) -> bool:
         """Change the state for people; False when it was none of `was` any more.
 
-        Whatever a worker holds of the batch ends with it: see `hold`.
+        Whatever a worker holds of the batch ends with it: see `hold`. Raises
+        DoesNotExist when someone deleted the batch.
         """
         changes |= {"state": to, "leased_until": None}
         row = Batch.objects.filter(pk=self.pk, state__in=was)
@@ -300,3 +313,7 @@ class RefusedRow(models.Model):
 
     def __str__(self) -> str:
         return f"{self.line}: {self.value}"
+
+    @property
+    def why(self) -> str:
+        return self.batch.why(self.reason)

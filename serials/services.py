@@ -99,7 +99,6 @@ def start_import(
     Nothing is imported before `confirm`. Raises ImportRefused for what is no CSV file
     or too big, and then keeps nothing.
     """
-    _refuse_ended(campaign)
     if not file.size:
         raise ImportRefused(
             _("The file is empty. Choose a file with a heading and one serial a row."),
@@ -109,7 +108,7 @@ def start_import(
         raise ImportRefused(too_big(), field="file")
     with transaction.atomic():
         batch = Batch.objects.create(
-            campaign=campaign,
+            campaign=_open_campaign(campaign),
             name=name,
             kind=Batch.Kind.IMPORTED,
             state=State.CHECKING,
@@ -207,13 +206,13 @@ def make_fixed(
     `code` has 1 to 16 characters; `quantity` is 1 to 1,000,000, or None for no limit.
     Raises ImportRefused with the field that is wrong.
     """
-    _refuse_ended(campaign)
-    code = code.translate(ZERO_WIDTH).strip()
-    key = code_key(code, is_case_sensitive=campaign.is_case_sensitive)
-    _refuse_bad_text(campaign, code, key)
     if quantity is not None and not 1 <= quantity <= MAX_QUANTITY:
         raise ImportRefused(_("Choose 1 to 1,000,000."), field="quantity")
+    code = code.translate(ZERO_WIDTH).strip()
     with transaction.atomic():
+        campaign = _open_campaign(campaign)
+        key = code_key(code, is_case_sensitive=campaign.is_case_sensitive)
+        _refuse_bad_text(campaign, code, key)
         batch = Batch.objects.create(
             campaign=campaign,
             name=name or code,
@@ -279,6 +278,18 @@ def delete(batch: Batch) -> None:
                 _("This batch may have given serials out and has to stay.")
             )
         locked.delete()
+
+
+def _open_campaign(campaign: Campaign) -> Campaign:
+    """The campaign as it is now, locked until the new batch is there.
+
+    How keys are compared may not change once there is a batch: whoever changes it
+    locks the campaign too, and then sees ours. Coupons only refer to the row and don't
+    wait for this lock.
+    """
+    locked = Campaign.objects.select_for_update(no_key=True).get(pk=campaign.pk)
+    _refuse_ended(locked)
+    return locked
 
 
 def _refuse_ended(campaign: Campaign) -> None:

@@ -14,6 +14,11 @@ _COLUMNS = {
     "serials_staging": ("line", "code", "code_key"),
     "serials_refusedrow": ("batch_id", "line", "value", "reason"),
 }
+# The campaign's fixed texts: no serial of one's own may be one of them. A constant of
+# ours, so that it can stand in the SQL below.
+_FIXED = (
+    "(SELECT code_key FROM serials_batch WHERE campaign_id = %s AND kind = 'fixed')"
+)
 
 
 @contextmanager
@@ -72,38 +77,46 @@ def insert_staged(batch_id: int, campaign_id: int) -> int:
     each other in one direction, and neighbours in the index are written together.
     """
     return _run(
-        "INSERT INTO serials_serial (campaign_id, batch_id, pos, code, code_key, state)"
-        " SELECT %s, %s, line, code, code_key, 0 FROM serials_staging"
-        " WHERE true ORDER BY code_key, line"
-        " ON CONFLICT (campaign_id, code_key) DO NOTHING",
-        [campaign_id, batch_id],
+        f"""
+        INSERT INTO serials_serial (campaign_id, batch_id, pos, code, code_key, state)
+        SELECT %s, %s, line, code, code_key, 0 FROM serials_staging
+        WHERE code_key NOT IN {_FIXED} ORDER BY code_key, line
+        ON CONFLICT (campaign_id, code_key) DO NOTHING
+        """,  # noqa: S608
+        [campaign_id, batch_id, campaign_id],
     )
 
 
 def refuse_known(batch_id: int, campaign_id: int) -> int:
-    """Refused rows for staged serials that the campaign has, this batch included."""
+    """Refused rows for staged texts that the campaign has, this batch's included."""
     return _run(
-        "INSERT INTO serials_refusedrow (batch_id, line, value, reason)"
-        " SELECT %s, g.line, g.code,"
-        " CASE WHEN s.batch_id = %s THEN 'in_file' ELSE 'in_campaign' END"
-        " FROM serials_staging g JOIN serials_serial s"
-        " ON s.campaign_id = %s AND s.code_key = g.code_key"
-        " WHERE NOT (s.batch_id = %s AND s.pos = g.line)",
-        [batch_id, batch_id, campaign_id, batch_id],
+        f"""
+        INSERT INTO serials_refusedrow (batch_id, line, value, reason)
+        SELECT %s, g.line, g.code,
+            CASE WHEN s.batch_id = %s THEN 'in_file' ELSE 'in_campaign' END
+        FROM serials_staging g LEFT JOIN serials_serial s
+            ON s.campaign_id = %s AND s.code_key = g.code_key
+        WHERE (s.id IS NOT NULL OR g.code_key IN {_FIXED})
+            AND (s.id IS NULL OR NOT (s.batch_id = %s AND s.pos = g.line))
+        """,  # noqa: S608
+        [batch_id, batch_id, campaign_id, campaign_id, batch_id],
     )
 
 
 def refuse_repeated(batch_id: int, campaign_id: int) -> int:
     """Refused rows for what the staged rows say again and the campaign hasn't yet."""
     return _run(
-        "INSERT INTO serials_refusedrow (batch_id, line, value, reason)"
-        " SELECT %s, g.line, g.code, 'in_file' FROM serials_staging g"
-        " JOIN (SELECT code_key, min(line) AS first FROM serials_staging"
-        "       GROUP BY code_key HAVING count(*) > 1) again"
-        " ON again.code_key = g.code_key AND g.line > again.first"
-        " WHERE NOT EXISTS (SELECT 1 FROM serials_serial s"
-        "   WHERE s.campaign_id = %s AND s.code_key = g.code_key)",
-        [batch_id, campaign_id],
+        f"""
+        INSERT INTO serials_refusedrow (batch_id, line, value, reason)
+        SELECT %s, g.line, g.code, 'in_file' FROM serials_staging g
+        JOIN (SELECT code_key, min(line) AS first FROM serials_staging
+              GROUP BY code_key HAVING count(*) > 1) again
+            ON again.code_key = g.code_key AND g.line > again.first
+        WHERE NOT EXISTS (SELECT 1 FROM serials_serial s
+                WHERE s.campaign_id = %s AND s.code_key = g.code_key)
+            AND g.code_key NOT IN {_FIXED}
+        """,  # noqa: S608
+        [batch_id, campaign_id, campaign_id],
     )
 
 

@@ -287,7 +287,7 @@ def test_a_scan_answered_meanwhile_keeps_its_first_answer_and_verifies_nothing(
 ):
     coupon = make_coupon(campaign, status="sent")
     nonce = uuid4()
-    clock_was_asked = []
+    clock_was_asked: list[bool] = []
 
     def clock():
         """In the middle of the second arrival the first one is answered."""

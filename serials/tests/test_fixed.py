@@ -1,5 +1,6 @@
 import pytest
 
+from campaigns.models import Campaign
 from serials import services
 from serials.errors import ImportRefused
 from serials.models import Batch, Stock
@@ -80,3 +81,14 @@ def test_the_order_and_the_name_change_and_nothing_else_does():
     batch.refresh_from_db()
     assert (batch.position, batch.name, batch.memo) == (7, "Spring", "for April")
     assert batch.state == Batch.State.READY
+
+
+def test_a_new_fixed_serial_goes_by_the_campaign_as_it_is_now():
+    loaded = make_campaign(barcode="code128")
+    Campaign.objects.filter(pk=loaded.pk).update(is_case_sensitive=True)
+
+    assert make(loaded, code="Abc").code_key == "Abc"
+
+    Campaign.objects.filter(pk=loaded.pk).update(state=Campaign.State.ENDED)
+    with pytest.raises(ImportRefused, match="has ended"):
+        make(loaded, code="Def")

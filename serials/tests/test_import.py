@@ -3,6 +3,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from campaigns.models import Campaign
 from serials import importing, services
 from serials.errors import ImportRefused, LeaseLost, OutOfStock
 from serials.models import Batch, RefusedRow, Serial, UploadChunk
@@ -16,7 +17,7 @@ from serials.tests.files import (
     report,
     upload,
 )
-from testing.factories import make_campaign, make_serials
+from testing.factories import make_campaign, make_fixed_batch, make_serials
 
 pytestmark = pytest.mark.django_db
 State = Batch.State
@@ -292,3 +293,72 @@ def test_the_sweep_finds_what_waits_and_leaves_what_is_at_work():
 
     assert list(due) == [waiting]
     assert done.state == State.CHECKED
+
+
+def test_an_upload_goes_by_the_campaign_as_it_is_now():
+    loaded = make_campaign(barcode="none")
+    Campaign.objects.filter(pk=loaded.pk).update(state=Campaign.State.ENDED)
+
+    with pytest.raises(ImportRefused, match="has ended"):
+        upload(numbered(1), loaded)
+
+    assert not Batch.objects.exists()
+
+
+def test_what_a_campaign_asks_of_its_serials_is_read_anew():
+    batch = upload(numbered(1))
+    Campaign.objects.filter(pk=batch.campaign_id).update(
+        is_case_sensitive=True, barcode="code39"
+    )
+
+    rules = importing.rules_of(batch)
+
+    assert (rules.barcode, rules.is_case_sensitive) == ("code39", True)
+
+
+def test_the_text_of_a_fixed_serial_is_no_serial_of_ones_own(small_blocks):
+    campaign = make_campaign(barcode="none")
+    make_fixed_batch(campaign, code="SPRING")
+    make_fixed_batch(make_campaign(), code="A1")
+    file = "serial\nA1\nspring\nA2\nSpring\nA2\n"
+    left_out = [(3, "in_campaign"), (5, "in_campaign"), (6, "in_file")]
+
+    batch = checked(file, campaign)
+    assert (counts(batch), report(batch)) == ((2, 3, 0), left_out)
+    services.confirm(batch)
+    work(batch.pk)
+
+    batch.refresh_from_db()
+    assert_exact(batch)
+    assert report(batch) == left_out
+    assert codes(batch) == ["A1", "A2"]
+
+
+def test_a_fixed_serial_made_after_the_check_is_left_out_too():
+    campaign = make_campaign(barcode="none")
+    batch = checked("serial\nA1\nSPRING\n", campaign)
+    make_fixed_batch(campaign, code="SPRING")
+
+    services.confirm(batch)
+    work(batch.pk)
+
+    batch.refresh_from_db()
+    assert_exact(batch)
+    assert (codes(batch), report(batch)) == (["A1"], [(3, "in_campaign")])
+
+
+def test_a_fixed_serial_that_slipped_in_beside_a_block_stops_the_import(small_blocks):
+    campaign = make_campaign(barcode="none")
+    batch = checked(numbered(5), campaign)
+    services.confirm(batch)
+    importing.run(batch.pk, seconds=0)
+    # As when it was made while the block that has it was not committed yet.
+    make_fixed_batch(campaign, code="N0000")
+
+    while importing.run(batch.pk):
+        pass
+
+    batch.refresh_from_db()
+    assert batch.state == State.REFUSED
+    assert "Upload the file again" in batch.problem
+    assert not Serial.objects.exists()

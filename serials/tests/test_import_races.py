@@ -1,14 +1,16 @@
 """Two imports of the same serials at once, on a database that lets both write."""
 
 import threading
+import time
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
+from campaigns.models import Campaign
 from serials import importing, services
 from serials.models import Batch, Serial
 from serials.tests.files import assert_exact, checked, upload
-from testing.factories import make_campaign
+from testing.factories import make_campaign, make_user
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 
@@ -123,3 +125,25 @@ def test_a_check_that_two_workers_want_is_done_by_one():
 
     batch.refresh_from_db()
     assert (batch.state, batch.new) == (Batch.State.CHECKED, 20_000)
+
+
+def test_a_new_batch_waits_for_whoever_changes_how_keys_are_compared():
+    loaded, person = make_campaign(barcode="none"), make_user()
+    is_held = threading.Event()
+
+    def flip():
+        with transaction.atomic():
+            campaign = Campaign.objects.select_for_update().get(pk=loaded.pk)
+            is_held.set()
+            time.sleep(0.3)
+            assert not campaign.batches.exists()
+            campaign.is_case_sensitive = True
+            campaign.save()
+
+    def make():
+        is_held.wait()
+        services.make_fixed(loaded, code="Abc", quantity=1, name="", by=person)
+
+    at_once(flip, make)
+
+    assert Batch.objects.get().code_key == "Abc"

@@ -1,7 +1,11 @@
 import csv
+import html
 import io
 
 import pytest
+from django.contrib.admin import site
+from django.contrib.messages import get_messages
+from django.contrib.messages.storage.cookie import CookieStorage
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
@@ -330,3 +334,41 @@ def test_only_what_gave_nothing_out_can_be_deleted(editor):
 
 def test_a_batch_that_is_not_there_is_a_404(editor):
     assert editor.get(page("progress", 999)).status_code == 404
+
+
+GONE = "That batch is gone: a colleague has deleted it."
+
+
+@pytest.mark.parametrize("name", ["confirm", "cancel", "check"])
+def test_pressing_a_button_of_a_deleted_batch_tells_so(editor, name):
+    batch = checked("s\nA1\n")
+    Batch.objects.get(pk=batch.pk).delete()
+
+    answer = editor.post(page(name, batch.pk), {"encoding": "utf-8"}, follow=True)
+
+    assert answer.redirect_chain == [(page("changelist"), 302)]
+    assert GONE in text_of(answer)
+
+
+@pytest.mark.parametrize("name", ["confirm", "cancel", "check_again"])
+def test_a_batch_that_is_deleted_beside_a_press_tells_so(rf, name):
+    batch = checked("s\nA1\n")
+    Batch.objects.get(pk=batch.pk).delete()
+    request = rf.post("/", {"encoding": "utf-8"})
+    setattr(request, "_messages", CookieStorage(request))  # noqa: B010
+
+    answer = getattr(site.get_model_admin(Batch), name)(request, batch)
+
+    assert answer.url == page("changelist")
+    assert [str(message) for message in get_messages(request)] == [GONE]
+
+
+def test_the_check_page_names_the_barcode_that_cant_draw_a_row(editor):
+    batch = checked("s\nA1\nサクラ\n", make_campaign(barcode="code39"))
+
+    shown = html.unescape(text_of(editor.get(page("progress", batch.pk))))
+    file = b"".join(editor.get(page("refused", batch.pk)).streaming_content).decode()
+
+    # Once among the rows that are left out, once among the first rows.
+    assert shown.count("can't be drawn in CODE_39") == 2
+    assert "can't be drawn in CODE_39" in file
