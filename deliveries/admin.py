@@ -231,16 +231,24 @@ class DeliveryAdmin(ModelAdmin):
     def take(self, request: HttpRequest, form: SendForm) -> HttpResponseBase:
         given = form.cleaned_data
         press = PressForm(request.POST)
-        if request.POST.get("step") == "send" and press.is_valid():
+        if request.POST.get("step") != "send" or not press.is_valid():
+            return self.check_page(request, form, PressForm(initial={"nonce": uuid4()}))
+        try:
             delivery = services.start_delivery(
-                **given,
-                nonce=press.cleaned_data["nonce"],
-                by=cast(User, request.user),
+                **given, **press.cleaned_data, by=cast(User, request.user)
             )
-            return redirect("admin:deliveries_delivery_progress", delivery.pk)
-        return self.check_page(request, form)
+        except DeliveryError as problem:
+            if problem.code != "short":
+                raise
+            press.add_error("is_short_ok", problem.message)
+            page = self.check_page(request, form, press)
+            page.status_code = 400
+            return page
+        return redirect("admin:deliveries_delivery_progress", delivery.pk)
 
-    def check_page(self, request: HttpRequest, form: SendForm) -> TemplateResponse:
+    def check_page(
+        self, request: HttpRequest, form: SendForm, press: PressForm
+    ) -> TemplateResponse:
         """Who gets what, who is left out and why, before anything happens."""
         given = form.cleaned_data
         campaign, connection = given["campaign"], given["connection"]
@@ -252,6 +260,7 @@ class DeliveryAdmin(ModelAdmin):
             contact_list=given["contact_list"],
             contact=given["contact"],
         )
+        supply = services.supply_of(campaign)
         quota = connection.quota
         left = None if quota is None else max(quota - (connection.quota_used or 0), 0)
         return self.page(
@@ -260,12 +269,14 @@ class DeliveryAdmin(ModelAdmin):
             _("Check before sending"),
             given=given,
             kept=_kept(request),
-            press=PressForm(initial={"nonce": uuid4()}),
+            press=press,
             count=count,
             left_out=[(REASONS[why], n) for why, n in count.left_out.most_common()],
             duration=duration_words(count.seconds),
             quota_left=left,
-            is_short=left is not None and left < count.recipients,
+            is_quota_short=left is not None and left < count.recipients,
+            supply=supply,
+            is_supply_short=supply.is_short_for(count.recipients),
             preview=preview_for(campaign, given["kind"], given["text"]),
         )
 
@@ -313,16 +324,13 @@ def _ask(
 
 def _asked(request: HttpRequest) -> SendForm:
     """An empty form, one with what the address names, or the one to go back to."""
-    given = request.POST or request.GET
-    initial = {
-        name: value
-        for name, value in given.items()
-        if name in SendForm.base_fields and value
-    }
-    form = SendForm(initial=initial)
     if request.method == "POST":  # back from the check: as it was typed
-        form = SendForm(request.POST)
-    return form
+        return SendForm(request.POST)
+    # A time in an address is text in no zone yet; it is typed into the form.
+    names = SendForm.base_fields.keys() - {"send_at"}
+    return SendForm(
+        initial={n: value for n, value in request.GET.items() if n in names and value}
+    )
 
 
 def _kept(request: HttpRequest) -> list[tuple[str, str]]:

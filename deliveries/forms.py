@@ -14,6 +14,7 @@ from unfold.widgets import (
     UnfoldAdminSplitDateTimeWidget,
     UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
+    UnfoldBooleanWidget,
 )
 
 from campaigns.forms import ZonedDateTimeField
@@ -144,12 +145,12 @@ class SendForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         given = super().clean() or {}
-        if not self.errors and bool(given.get("contact_list")) == bool(
-            given.get("contact")
-        ):
-            self.add_error(
-                "contact_list", gettext("Choose a list or one contact, not both.")
-            )
+        has_list, has_contact = bool(given.get("contact_list")), given.get("contact")
+        if not self.errors and has_list == bool(has_contact):
+            words = gettext("Choose a list or one contact.")
+            if has_list:
+                words = gettext("Choose a list or one contact, not both.")
+            self.add_error("contact_list", words)
         if given.get("kind") == Delivery.Kind.TEXT and not given.get("text"):
             self.add_error("text", gettext("Write the words of the message."))
         if given.get("kind") == Delivery.Kind.CARD:
@@ -179,3 +180,7 @@ class PressForm(forms.Form):
     """The one press of Send: however often it arrives, it is this one."""
 
     nonce = forms.UUIDField(widget=forms.HiddenInput())
+    # Shown, and asked for, only when serials may run short.
+    is_short_ok = forms.BooleanField(
+        label=_("Send it all the same"), required=False, widget=UnfoldBooleanWidget()
+    )

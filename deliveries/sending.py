@@ -25,6 +25,7 @@ from connections.errors import SecretUnreadable
 from connections.models import FAILURES_BEFORE_REST, Connection
 from connections.services import keep_quota, words_for
 from coupons.errors import CouponError
+from coupons.models import Coupon
 from coupons.services import check_may_send
 from deliveries.killpoints import killpoint
 from deliveries.messages import body_for, hash_of
@@ -219,27 +220,28 @@ class Block:
 
     def start(self, pool: ThreadPoolExecutor) -> None:
         """Put the calls into the pool, each hundred of them at its booked time."""
-        ready = self._check_rows()
         size = max(1, min(BOOKED, settings.SEND_RATE // 10))
-        for first in range(0, len(ready), size):
-            piece = ready[first : first + size]
+        for first in range(0, len(self.rows), size):
+            piece = self.rows[first : first + size]
             if self._wait_for_turn(len(piece)):
-                self.calls += [(c.row, pool.submit(self._push, c)) for c in piece]
+                # After the wait: it is long enough for somebody to press Cancel.
+                ready = self._check_rows(piece)
+                self.calls += [(c.row, pool.submit(self._push, c)) for c in ready]
             else:
-                self.results += [_later(call.row, self.clock()) for call in piece]
+                self.results += [_later(row, self.clock()) for row in piece]
 
-    def _check_rows(self) -> list[Call]:
+    def _check_rows(self, rows: Sequence[Dispatch]) -> list[Call]:
         """The calls to make; rows that must not be sent get their result here."""
         now = self.clock()
-        ids = [row.pk for row in self.rows]
+        ids = [row.pk for row in rows]
         recipients = Recipient.objects.filter(dispatch_id__in=ids)
         found = {
             recipient.dispatch_id: recipient
             for recipient in recipients.select_related("contact", "coupon")
         }
-        deliveries = Delivery.objects.in_bulk({row.delivery_id for row in self.rows})
+        deliveries = Delivery.objects.in_bulk({row.delivery_id for row in rows})
         calls = []
-        for row in self.rows:
+        for row in rows:
             checked = check(row, deliveries[row.delivery_id], found[row.pk], now)
             if isinstance(checked, Result):
                 self.results.append(checked)
@@ -340,12 +342,17 @@ def check(
 ) -> bytes | Result:
     """The bytes to send, or why this dispatch ends here unsent."""
     contact, coupon = recipient.contact, recipient.coupon
+    if delivery.state != State.READY:  # paused or cancelled since the claim
+        return _later(row, now)
     if row.is_doubtful and row.first_try_at and now >= row.first_try_at + TRY_FOR:
         if coupon and coupon.opened_at:  # the link was in that message alone
             return Result(row, Status.ACCEPTED, now)
         return _unknown(row, now, doubt(_("Tried for 23 hours.")))
     if not row.is_doubtful and not (contact.is_reachable and contact.line_user_id):
         words = _("The contact blocked the account or was erased before its turn.")
+        return Result(row, Status.CANCELLED, now, detail=words)
+    if not row.is_doubtful and coupon and coupon.status == Coupon.Status.REVOKED:
+        words = _("The coupon was withdrawn before its turn.")
         return Result(row, Status.CANCELLED, now, detail=words)
     body = b""
     with contextlib.suppress(ValueError):

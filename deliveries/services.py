@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
+from django.db.models import Q, Sum
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -17,12 +18,14 @@ from campaigns.models import Campaign
 from connections.models import Connection
 from contacts.models import Contact, ContactList, Membership
 from coupons.errors import CouponError
+from coupons.models import Tally
 from coupons.services import check_may_send
 from deliveries import tasks
 from deliveries.errors import DeliveryError
 from deliveries.messages import link_base, template_for
 from deliveries.models import Delivery
 from deliveries.preparing import Audience, Reason
+from serials.services import ready_batches
 
 Clock = Callable[[], datetime]
 State = Delivery.State
@@ -81,6 +84,39 @@ def _pieces(
             return
         yield contacts
         last = contacts[-1].pk
+
+
+@dataclass(frozen=True)
+class Supply:
+    """A campaign's free serials, and the coupons out that may still take one."""
+
+    free: int | None  # None: no limit
+    out: int
+    has_serials: bool
+
+    def is_short_for(self, recipients: int) -> bool:
+        """Whether serials run out if all of them and everybody before redeem."""
+        return self.free is not None and recipients + self.out > self.free
+
+
+def supply_of(campaign: Campaign) -> Supply:
+    """Sums of tallies and stock rows, so expired coupons still count as out."""
+    batches = ready_batches(campaign.pk)
+    one_time = [batch for batch in batches if not batch.is_fixed]
+    fixed = [batch for batch in batches if batch.is_fixed]
+    sums = Tally.objects.filter(campaign=campaign).aggregate(
+        given=Sum("issued", default=0),
+        used=Sum("redeemed", default=0),
+        # Those revoked after redeeming have a batch and are among the used.
+        withdrawn=Sum("revoked", filter=Q(batch=None), default=0),
+        taken=Sum("redeemed", filter=Q(batch__in=one_time), default=0),
+    )
+    free = None
+    if all(hasattr(batch, "stock") for batch in fixed):
+        free = sum(batch.stock.quantity - batch.stock.taken for batch in fixed)
+        free += sum(batch.total - batch.voided for batch in one_time) - sums["taken"]
+    out = sums["given"] - sums["used"] - sums["withdrawn"]
+    return Supply(free, max(out, 0), bool(batches))
 
 
 def check_may_start(
@@ -160,13 +196,15 @@ def start_delivery(
     kind: str = Delivery.Kind.CARD,
     text: str = "",
     send_at: datetime | None = None,
+    is_short_ok: bool = True,
     clock: Clock = timezone.now,
 ) -> Delivery:
     """Send a campaign to a list or to one contact; the same nonce is the same delivery.
 
     The message is fixed here, who gets it a moment later by a worker. Without
     `send_at` at once. Raises DeliveryError: those of `check_may_start`, bad_message,
-    and nobody when not one contact could get it.
+    nobody when not one contact could get it, and, unless `is_short_ok`, short when
+    the serials may not be enough.
     """
     earlier = Delivery.objects.filter(nonce=nonce).first()
     if earlier is not None:
@@ -188,6 +226,8 @@ def start_delivery(
         link_base=link_base(),
     )
     _check_somebody(delivery)
+    if not is_short_ok:
+        _check_supply(delivery)
     return _create(delivery)
 
 
@@ -204,6 +244,23 @@ def _check_somebody(delivery: Delivery) -> None:
             "account and still redeem. Choose another list or account."
         ),
     )
+
+
+def _check_supply(delivery: Delivery) -> None:
+    supply = supply_of(delivery.campaign)
+    if supply.free is None:  # spares a long list its second count
+        return
+    count = count_audience(
+        delivery.campaign,
+        delivery.connection,
+        contact_list=delivery.contact_list,
+        contact=delivery.contact,
+    )
+    if supply.is_short_for(count.recipients):
+        raise DeliveryError(
+            "short",
+            _("The serials may run short. Tick this to send anyway, or add serials."),
+        )
 
 
 def _create(delivery: Delivery) -> Delivery:

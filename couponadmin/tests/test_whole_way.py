@@ -126,6 +126,9 @@ def send(office, campaign):
     office.get_by_role("button", name="Check before sending").click()
     expect(office.get_by_text("12 contacts get this message")).to_be_visible()
     office.get_by_role("button", name="Send now").click()
+    expect(office.get_by_text("tick").first).to_be_visible()
+    office.check("#id_is_short_ok")
+    office.get_by_role("button", name="Send now").click()
     expect(office.get_by_text("12 / 12")).to_be_visible(timeout=40_000)
 
 

@@ -4,7 +4,12 @@ import pytest
 
 from deliveries.tests.helpers import Shop
 from sandbox.testing import start_sandbox
-from testing.factories import make_campaign, make_connection, make_user
+from testing.factories import (
+    make_campaign,
+    make_connection,
+    make_fixed_batch,
+    make_user,
+)
 
 
 @pytest.fixture
@@ -16,10 +21,12 @@ def line(settings):
 
 @pytest.fixture
 def shop(db, line):
-    """A shop with one running campaign and one LINE account."""
+    """A shop with one running campaign, serials without end, and one LINE account."""
+    campaign = make_campaign()
+    make_fixed_batch(campaign, quantity=None)
     return Shop(
         line=line,
-        campaign=make_campaign(),
+        campaign=campaign,
         connection=make_connection(access_token="token"),
         editor=make_user("Editor"),
     )

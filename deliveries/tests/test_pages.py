@@ -14,7 +14,10 @@ from testing.factories import (
     make_campaign,
     make_contact,
     make_contacts,
+    make_coupon,
+    make_fixed_batch,
     make_list,
+    make_serials,
     make_user,
 )
 
@@ -118,7 +121,7 @@ def test_one_contact_is_found_by_its_id_or_its_name(editor, shop):
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({}, "Choose a list or one contact"),
+        ({}, "Choose a list or one contact."),
         ({"contact": "nobody"}, "There is no such contact"),
         ({"contact": "Hana", "kind": "text"}, "Write the words"),
         ({"contact": "Hana", "campaign": "99999"}, "This campaign is not active"),
@@ -139,8 +142,63 @@ def test_what_cannot_be_sent_is_said_at_its_field(editor, shop, fields, words):
     assert Delivery.objects.count() == 0
 
 
+def test_a_list_and_a_contact_are_one_too_many(editor, shop):
+    contact = make_contact(shop.connection, name="Hana")
+
+    page = editor.post(SEND, filled(shop, make_list(contact), contact="Hana"))
+
+    assert "Choose a list or one contact, not both." in page.content.decode()
+
+
+def test_an_address_with_an_unreadable_time_opens_the_form(editor, shop):
+    for text in ("abc", "2026-05-01"):
+        assert editor.get(SEND, {"send_at": text}).status_code == 200
+
+
+def test_too_few_serials_need_a_tick(editor, shop):
+    campaign = make_campaign()
+    make_serials(campaign, 2)
+    make_coupon(campaign, status="sent")
+    chosen = make_list(*make_contacts(shop.connection, 2))
+    data = filled(shop, chosen, campaign=campaign.pk)
+
+    check = editor.post(SEND, data)
+    pressed = press(check, data)
+    refused = editor.post(SEND, pressed)
+
+    for page in (check, refused):
+        assert "The serials may run short" in page.content.decode()
+        assert 'id="id_is_short_ok"' in page.content.decode()
+    assert refused.status_code == 400
+    assert "Tick this to send anyway" in refused.content.decode()
+    assert Delivery.objects.count() == 0
+
+    ticked = {"is_short_ok": "on", "nonce": refused.context["press"]["nonce"].value()}
+    done = editor.post(SEND, pressed | ticked)
+    again = editor.post(SEND, pressed)
+
+    assert done.headers["Location"] == page_of(Delivery.objects.get(), "progress")
+    assert again.headers["Location"] == done.headers["Location"]
+
+
+def test_a_campaign_without_serials_is_warned_of_and_enough_is_not(editor, shop):
+    campaign = make_campaign()
+    chosen = make_list(*make_contacts(shop.connection, 2))
+    data = filled(shop, chosen, campaign=campaign.pk)
+
+    without = editor.post(SEND, data).content.decode()
+    make_fixed_batch(campaign, quantity=2)
+    enough = editor.post(SEND, data).content.decode()
+
+    assert "This campaign has no serials: nobody could redeem." in without
+    assert "id_is_short_ok" in without
+    assert "no serials" not in enough
+    assert "id_is_short_ok" not in enough
+
+
 def test_times_are_in_the_campaigns_zone(editor, shop):
     campaign = make_campaign(time_zone="Asia/Tokyo")
+    make_fixed_batch(campaign, quantity=None)
     [contact] = make_contacts(shop.connection, 1)
     day = (timezone.now() + timedelta(days=5)).date()
     data = filled(
@@ -185,6 +243,10 @@ def test_the_progress_page_and_its_numbers(editor, shop):
     assert (numbers["state"], numbers["refused"]) == ("done", 2)
     assert numbers["is_working"] is False
     assert "Failed to send messages" in page
+    pk = delivery.campaign_id
+    assert reverse("admin:campaigns_campaign_change", args=[pk]) in page
+    records = reverse("admin:reports_redemptionrecord_changelist")
+    assert f"{records}?campaign__id__exact={pk}" in page
 
 
 def test_pause_resume_and_cancel_are_buttons(editor, shop):

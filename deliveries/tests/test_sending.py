@@ -1,5 +1,7 @@
 """What each answer of LINE leads to, with a server that really gives it."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -7,13 +9,15 @@ from django.db.models import F
 from django.utils import timezone
 
 from campaigns.services import move
+from connections.clients import line_client
 from connections.models import Connection
 from connections.services import words_for
 from coupons.models import Coupon
+from coupons.services import Source, revoke
 from deliveries.models import Delivery, Dispatch
-from deliveries.sending import judge, send_due, wait_after
+from deliveries.sending import Block, judge, send_due, wait_after
 from deliveries.services import cancel, pause, resume
-from deliveries.settling import settle
+from deliveries.settling import cancel_some, settle
 from deliveries.tests.helpers import (
     fresh,
     later,
@@ -464,6 +468,88 @@ def test_cancelled_goes_no_further(shop):
 
     assert shop.counts() == {}
     assert outcomes(delivery) == {"queued": 2}  # until the worker's next round
+
+
+def test_claimed_but_not_begun_is_stopped_by_a_cancel(shop):
+    delivery = shop.ready(2)
+    rows = claim(delivery, now=timezone.now())
+    cancel(delivery.pk, by=shop.editor)
+
+    send_claimed(shop, rows)
+
+    assert shop.counts() == {}
+    row = delivery.dispatches.first()
+    assert (row.status, row.first_try_at, row.failures) == ("queued", None, 0)
+    cancel_some(delivery.pk, reason="Cancelled.", at=timezone.now())
+    assert outcomes(delivery) == {"cancelled": 2}
+
+
+def test_a_doubtful_row_stays_so_when_a_cancel_stops_it(shop):
+    delivery = shop.ready(1)
+    shop.line.fault("push", "accept_then_drop", times=1)
+    send()
+    rows = claim(delivery, now=later(seconds=5)())
+    cancel(delivery.pk, by=shop.editor)
+
+    send_claimed(shop, rows)
+
+    row = delivery.dispatches.get()
+    assert (row.status, row.failures) == ("queued", 1)
+    assert row.first_try_at is not None
+    cancel_some(delivery.pk, reason="Cancelled.", at=timezone.now())
+    assert numbers(delivery) == (0, 0, 1, 0)
+
+
+def test_a_pause_stops_what_still_waits_for_its_turn(shop, settings):
+    settings.SEND_RATE = 2  # so each message waits half a second for its turn
+    delivery = shop.ready(3)
+
+    def pauses_after_the_first():
+        is_open = fresh(delivery).state == Delivery.State.READY
+        if is_open and shop.line.requests("push"):
+            pause(delivery.pk, by=shop.editor)
+        return timezone.now()
+
+    send(clock=pauses_after_the_first)
+
+    assert len(shop.line.requests("push")) == 1
+    assert statuses(delivery) == {"accepted": 1, "queued": 2}
+
+
+def test_a_coupon_withdrawn_before_its_turn_is_not_sent(shop):
+    delivery = shop.ready(2)
+    withdrawn = delivery.recipients.first()
+    revoke(withdrawn.coupon_id, source=Source("staff"), reason="a mistake")
+
+    send()
+
+    assert withdrawn.contact.line_user_id not in shop.counts()
+    assert numbers(delivery) == (1, 0, 0, 1)
+    withdrawn.refresh_from_db()
+    assert withdrawn.reason == "The coupon was withdrawn before its turn."
+
+
+def test_a_withdrawn_coupon_of_an_unclear_try_is_settled_by_the_same_key(shop):
+    delivery = shop.ready(1)
+    shop.line.fault("push", "accept_then_drop", times=1)
+    send()
+    coupon_id = delivery.recipients.get().coupon_id
+    revoke(coupon_id, source=Source("staff"), reason="a mistake")
+
+    send(clock=later(seconds=5))
+
+    assert numbers(delivery) == (1, 0, 0, 0)
+    assert list(shop.counts().values()) == [1]
+
+
+def send_claimed(shop, rows):
+    """What a worker does with rows that it has claimed."""
+    client = line_client(shop.connection, deadline=5.0)
+    lease_ends = time.monotonic() + 30
+    block = Block(client, shop.connection.pk, rows, lease_ends, timezone.now)
+    with ThreadPoolExecutor(2) as pool:
+        block.start(pool)
+        block.finish()
 
 
 def claim(delivery, *, now, limit=10):

@@ -9,13 +9,14 @@ from django.utils import timezone
 from campaigns.services import move
 from contacts.models import Contact
 from coupons.models import Coupon
+from coupons.services import Source, revoke
 from deliveries import tasks
 from deliveries.errors import DeliveryError
 from deliveries.models import Delivery, Dispatch
 from deliveries.outages import beat
 from deliveries.preparing import prepare
 from deliveries.sending import stop_late
-from deliveries.services import cancel, pause, resume, send_test
+from deliveries.services import cancel, pause, resume, send_test, supply_of
 from deliveries.settling import cancel_some
 from deliveries.tests.helpers import (
     fresh,
@@ -25,7 +26,15 @@ from deliveries.tests.helpers import (
     send,
     statuses,
 )
-from testing.factories import make_contact, make_contacts, make_list
+from testing.factories import (
+    make_campaign,
+    make_contact,
+    make_contacts,
+    make_coupon,
+    make_fixed_batch,
+    make_list,
+    make_serials,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -289,3 +298,46 @@ def test_an_erased_contact_gets_nothing(shop):
     send()
 
     assert numbers(delivery) == (0, 0, 0, 1)
+
+
+def test_supply_is_what_is_free_against_what_is_still_out():
+    campaign = make_campaign()
+    make_serials(campaign, 5, voided=1)
+    make_fixed_batch(campaign, quantity=10)
+    for status in ("issued", "sent", "issued", "redeemed", "redeemed"):
+        coupon = make_coupon(campaign, status=status)
+    before, after = Coupon.objects.filter(status="issued")[0], coupon
+    for withdrawn in (before, after):
+        revoke(withdrawn.pk, source=Source("staff"), reason="a mistake")
+
+    supply = supply_of(campaign)
+
+    assert (supply.free, supply.out, supply.has_serials) == (12, 2, True)
+    assert not supply.is_short_for(10)
+    assert supply.is_short_for(11)
+
+
+def test_units_taken_of_a_fixed_serial_are_not_free():
+    campaign = make_campaign()
+    make_fixed_batch(campaign, quantity=3)
+    make_coupon(campaign, status="redeemed")
+
+    assert supply_of(campaign).free == 2
+
+
+def test_an_unlimited_serial_is_never_short():
+    campaign = make_campaign()
+    make_serials(campaign, 1)
+    make_fixed_batch(campaign, quantity=None)
+
+    assert not supply_of(campaign).is_short_for(1_000_000)
+
+
+def test_without_a_ready_batch_everybody_is_too_many():
+    campaign = make_campaign()
+    make_serials(campaign, 5, state="importing")
+
+    supply = supply_of(campaign)
+
+    assert not supply.has_serials
+    assert supply.is_short_for(1)
