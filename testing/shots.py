@@ -42,7 +42,7 @@ def coupon(house: RunningHouse, browser: Browser) -> tuple[bytes, bytes]:
     phone = open_page(browser, phone=True)
     phone.goto(f"{house.phone}/")
     phone.get_by_role("link", name="Aiko").first.click()
-    link = phone.get_by_role("link", name="Open coupon").get_attribute("href")
+    link = phone.get_by_role("link", name="Open coupon").last.get_attribute("href")
     phone.goto(str(link))
     before = settled_shot(phone)
     phone.locator("summary").get_by_text("Redeem").click()
