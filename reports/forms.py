@@ -13,15 +13,18 @@ NEEDS = {"code39": "fits_code39", "code128": "fits_code128"}
 
 
 class CampaignOverviewForm(CampaignForm):
-    def clean_is_case_sensitive(self) -> bool:
-        """Refuse another way of comparing serials once there are some.
+    def _locked(self) -> Campaign:
+        """The campaign, locked until the save, as it is by whoever adds a batch.
 
-        The campaign is locked, as it is by whoever adds a batch: neither slips in
-        between this look and the save.
+        So nothing slips in between a look at its batches and the save.
         """
+        return Campaign.objects.select_for_update().get(pk=self.instance.pk)
+
+    def clean_is_case_sensitive(self) -> bool:
+        """Refuse another way of comparing serials once there are some."""
         chosen = bool(self.cleaned_data["is_case_sensitive"])
         if self.instance.pk:
-            locked = Campaign.objects.select_for_update().get(pk=self.instance.pk)
+            locked = self._locked()
             has_batches = Batch.objects.filter(campaign=locked).exists()
             if chosen != locked.is_case_sensitive and has_batches:
                 raise ValidationError(
@@ -36,8 +39,11 @@ class CampaignOverviewForm(CampaignForm):
         """Refuse a barcode that some serial of the campaign can't be drawn in."""
         kind = self.cleaned_data["barcode"]
         if self.instance.pk and kind in NEEDS:
+            # Of an import under way too: its next block goes by the new barcode.
             unfit = Batch.objects.filter(
-                campaign=self.instance, state=Batch.State.READY, **{NEEDS[kind]: False}
+                campaign=self._locked(),
+                state__in=[Batch.State.READY, Batch.State.IMPORTING],
+                **{NEEDS[kind]: False},
             ).first()
             if unfit is not None:
                 raise ValidationError(

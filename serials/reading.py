@@ -269,7 +269,10 @@ def read_code(text: str, rules: Rules) -> tuple[str, str]:
 def blocks(
     pieces: Iterable[bytes], encoding: str, rules: Rules, *, after: int
 ) -> Iterator[Block]:
-    """The rows behind row `after`, sorted into good and bad, at most settings.IMPORT_BLOCK at a time."""
+    """The rows behind row `after`, sorted into good and bad.
+
+    At most settings.IMPORT_BLOCK at a time.
+    """
     done = 0
     for lines in _batched(rows(pieces, encoding)):
         first, done = done + 1, done + len(lines)

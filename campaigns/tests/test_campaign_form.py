@@ -131,6 +131,16 @@ def picture(kind="PNG", size=(64, 64), **options):
     return out.getvalue()
 
 
+def odd_exif(**changes):
+    """A JPEG whose EXIF makes Pillow stumble; `changes` are b<offset>=value."""
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E], exif[0x011A], exif[0x0100] = 6, "a", 72.0, 5
+    raw = bytearray(picture("JPEG", (2, 2), exif=exif, quality=10))
+    for offset, value in changes.items():
+        raw[int(offset[1:])] = value
+    return bytes(raw)
+
+
 def animated():
     frames = [Image.new("RGB", (32, 32), colour) for colour in ("red", "blue")]
     out = io.BytesIO()
@@ -151,6 +161,8 @@ def animated():
         ("a.png", picture("PNG", (5000, 1))),
         ("a.png", picture("PNG", (4000, 4000))),
         ("a.png", animated()),
+        ("a.jpg", odd_exif(b77=49)),
+        ("a.jpg", odd_exif(b42=252, b53=66, b88=8)),
         ("a.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>"),
         ("a.png", picture("PNG") + b"x" * 1_100_000),
     ],

@@ -5,11 +5,13 @@ import io
 from datetime import timedelta
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from coupons.services import verify
+from reports.forms import CampaignOverviewForm
 from reports.numbers import numbers_for
 from testing.factories import (
     make_campaign,
@@ -207,3 +209,13 @@ def test_a_coupon_that_ends_is_counted_where_it_was(campaign):
     assert coupon.is_expired(coupon.ends_at)
     assert not coupon.is_expired(coupon.ends_at - timedelta(seconds=1))
     assert numbers_for(campaign).redeemed == 1
+
+
+def test_a_barcode_that_an_import_under_way_does_not_fit_is_refused():
+    campaign = make_campaign(barcode="qr")
+    make_serials(campaign, ["lower"], state="importing", fits_code39=False)
+    form = CampaignOverviewForm(instance=campaign)
+    form.cleaned_data = {"barcode": "code39"}
+
+    with pytest.raises(ValidationError):
+        form.clean_barcode()
