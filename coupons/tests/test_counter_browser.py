@@ -54,6 +54,7 @@ def open_till(browser: Browser, live_server, store, **options) -> Page:
     page.fill("#id_password", "pw-for-tests-only")
     page.click("button.main")
     page.wait_for_selector("#scan")
+    page.wait_for_load_state()  # the script has begun; before, the form posts itself
     return page
 
 
