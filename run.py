@@ -31,10 +31,13 @@ LOGS = ROOT / "var" / "logs"
 # What runs. docker-compose.yml starts the same; test_compose.py compares the two.
 PROCESSES = {
     "web": "python -m gunicorn --config gunicorn.conf.py couponadmin.wsgi",
-    "worker": "python -m celery -A couponadmin worker --loglevel WARNING --concurrency 2",
+    "worker": "python -m celery -A couponadmin worker --loglevel WARNING"
+    " --concurrency 2 --without-gossip --without-mingle",
     "beat": "python -m celery -A couponadmin beat --loglevel WARNING",
     "sandbox": "python -m sandbox",
 }
+# How long each waits for the database: PROCESS_ROLES in couponadmin/settings.py.
+ROLES = {"web": "web", "worker": "worker", "beat": "worker"}
 
 
 class CannotRun(Exception):

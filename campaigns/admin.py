@@ -9,7 +9,6 @@ from unfold.admin import ModelAdmin, TabularInline
 
 from campaigns.forms import CampaignForm
 from campaigns.models import Campaign, CampaignText, Group, Template
-from campaigns.services import set_total_limit
 
 COLOURS = (
     "background_colour",
@@ -121,8 +120,6 @@ class CampaignAdmin(ModelAdmin):
             fields = {field.name for field in Campaign._meta.concrete_fields}
             changed = [name for name in form.cleaned_data if name in fields]
             obj.save(update_fields=[*changed, "updated_at"])
-        if "limit_in_total" in form.cleaned_data:
-            set_total_limit(obj, form.cleaned_data["limit_in_total"])
 
 
 @admin.register(Group)

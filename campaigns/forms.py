@@ -15,10 +15,8 @@ from unfold.widgets import (
 )
 
 from campaigns.clocks import end_of_day, to_instant
-from campaigns.errors import CampaignError
 from campaigns.images import clean_image
 from campaigns.models import Campaign, TotalLimit
-from campaigns.services import check_total_limit
 from stores.forms import zone_choices
 
 if TYPE_CHECKING:  # generic in the stubs alone
@@ -106,10 +104,11 @@ class CampaignForm(CampaignModelForm):
         required=False,
         min_value=1,
         max_value=100_000_000,
+        error_messages={"min_value": _("At least 1. Leave it empty for no limit.")},
         widget=UnfoldAdminIntegerFieldWidget,
         help_text=_(
-            "Empty: the stock of serials decides alone. A first limit has to be set "
-            "before the campaign is activated."
+            "Empty: the stock of serials decides alone. Can be set, raised, lowered and "
+            "taken away at any time."
         ),
     )
 
@@ -152,15 +151,6 @@ class CampaignForm(CampaignModelForm):
     def clean_image(self) -> Any:
         image = self.cleaned_data.get("image")
         return clean_image(image) if isinstance(image, UploadedFile) else image
-
-    def clean_limit_in_total(self) -> int | None:
-        quota: int | None = self.cleaned_data["limit_in_total"]
-        if self.instance.pk:
-            try:
-                check_total_limit(self.instance, quota)
-            except CampaignError as error:
-                raise ValidationError(error.message, error.code) from error
-        return quota
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data

@@ -15,6 +15,7 @@ SWEEPERS = (
     "serials.tasks.sweep",
     "deliveries.tasks.sweep",
     "sync.tasks.sweep",
+    "reports.tasks.sweep",
 )
 
 

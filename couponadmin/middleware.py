@@ -6,7 +6,7 @@ from collections.abc import Callable
 from urllib.parse import unquote_to_bytes
 
 from django.conf import settings
-from django.db import DataError, OperationalError
+from django.db import DataError, InterfaceError, InternalError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -94,36 +94,45 @@ class BadAddress:
         return render(request, "400.html", status=400)
 
 
+# Ended by the server: idle for too long, lasting too long, or a standby by now.
+ENDED = {"25P03", "25P04", "25006"}
+
+
+def is_away(error: BaseException | None) -> bool:
+    """Whether the database is away or too busy, so that trying again may help."""
+    if isinstance(error, InternalError):
+        return getattr(error.__cause__, "sqlstate", "") in ENDED
+    return isinstance(error, (OperationalError, InterfaceError))
+
+
+def try_again(error: BaseException | None) -> HttpResponse:
+    """503: nothing was lost, and when to come again."""
+    logger.error("database.away", extra={"why": type(error).__name__})
+    return HttpResponse(
+        render_to_string("503.html"),
+        status=503,
+        headers={
+            "Retry-After": "5",
+            "Cache-Control": "no-store, private",
+            "X-Robots-Tag": "noindex, nofollow, noarchive",
+        },
+    )
+
+
 class DatabaseAway:
     """Turns a database that is away or too busy into a 503 that says when to try again.
 
-    A class, because an exception inside a view reaches only `process_exception`.
+    A class, because an exception inside a view reaches only `process_exception`. One
+    of another middleware reaches only `views.failed`.
     """
 
     def __init__(self, get_response: Answer) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        try:
-            return self.get_response(request)
-        except OperationalError as error:  # raised by a middleware, the session's say
-            return self.answer(request, error)
+        return self.get_response(request)
 
     def process_exception(
         self, request: HttpRequest, error: Exception
     ) -> HttpResponse | None:
-        if isinstance(error, OperationalError):
-            return self.answer(request, error)
-        return None
-
-    def answer(self, request: HttpRequest, error: OperationalError) -> HttpResponse:
-        logger.error("database.away", extra={"why": type(error).__name__})
-        return HttpResponse(
-            render_to_string("503.html"),
-            status=503,
-            headers={
-                "Retry-After": "5",
-                "Cache-Control": "no-store, private",
-                "X-Robots-Tag": "noindex, nofollow, noarchive",
-            },
-        )
+        return try_again(error) if is_away(error) else None

@@ -65,6 +65,12 @@ GROUPS: list[tuple[Any, list[tuple[Any, str, str, str]]]] = [
                 "connections.view_connection",
             ),
             (_("People"), "badge", "auth_user", "auth.view_user"),
+            (
+                _("Audits of the ledger"),
+                "fact_check",
+                "reports_audit",
+                "reports.view_audit",
+            ),
         ],
     ),
 ]

@@ -27,6 +27,8 @@ SECRET_KEY = env.str("SECRET_KEY")
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 # Fernet keys, newest first: they encrypt what connections keep (tokens, secrets).
 FIELD_KEYS = env.list("FIELD_KEYS")
+if not SECRET_KEY or not FIELD_KEYS:
+    raise ImproperlyConfigured("SECRET_KEY and FIELD_KEYS must not be empty.")
 
 # --- Addresses --------------------------------------------------------------------
 DEBUG = env.bool("DEBUG", default=False)
@@ -103,6 +105,19 @@ TEMPLATES = [
 ]
 
 # --- Database -----------------------------------------------------------------------
+# Milliseconds that a process of each role waits: for a lock, for a statement (0: as
+# long as it takes), and idle inside a transaction.
+PROCESS_ROLES = {
+    "web": (3_000, 10_000, 15_000),  # somebody stands before the page
+    "worker": (5_000, 55_000, 60_000),  # a statement ends before its task's time is up
+    "command": (10_000, 0, 600_000),  # manage.py: a migration may build a large index
+}
+PROCESS_ROLE = env.str("PROCESS_ROLE", default="web")
+if PROCESS_ROLE not in PROCESS_ROLES:
+    raise ImproperlyConfigured(
+        f"PROCESS_ROLE={PROCESS_ROLE}: it is one of {', '.join(PROCESS_ROLES)}."
+    )
+DB_TIMEOUTS = PROCESS_ROLES[PROCESS_ROLE]
 DATABASES: dict[str, dict[str, Any]] = {
     "default": env.db_url(
         "DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'couponadmin.sqlite3'}"
@@ -119,12 +134,12 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     }
 else:
     DATABASES["default"].setdefault("OPTIONS", {})
-    # Milliseconds. A web request waits for no lock longer than this; long work in
-    # tasks is cut into short transactions, so the same bounds hold there.
+    # For those few cursors that can prepare statements: after so many times.
+    DATABASES["default"]["OPTIONS"]["prepare_threshold"] = 5
     DATABASES["default"]["OPTIONS"]["options"] = (
-        f"-c lock_timeout={env.int('DB_LOCK_TIMEOUT', default=3_000)}"
-        f" -c statement_timeout={env.int('DB_STATEMENT_TIMEOUT', default=10_000)}"
-        " -c idle_in_transaction_session_timeout=15000"
+        f"-c lock_timeout={env.int('DB_LOCK_TIMEOUT', default=DB_TIMEOUTS[0])}"
+        f" -c statement_timeout={env.int('DB_STATEMENT_TIMEOUT', default=DB_TIMEOUTS[1])}"
+        f" -c idle_in_transaction_session_timeout={DB_TIMEOUTS[2]}"
     )
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -217,6 +232,8 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 2_000
 # --- Mail -----------------------------------------------------------------------------------
 vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="coupons@localhost")
+# Who is told when the ledger does not add up; by default all active superusers.
+ALERT_EMAILS = env.list("ALERT_EMAILS", default=[])
 
 # --- Queue ----------------------------------------------------------------------------------
 # The database is the queue of truth; a message only says "look for due rows". So a
@@ -227,9 +244,13 @@ CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any]
 if REDIS_URL:
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "visibility_timeout": 300,  # seconds
-        "socket_timeout": 5,
+        # What a dead worker had in hand is lost, and the sweep says it again. Kombu's
+        # own way to give it back kills a worker that loses Redis in a task (5.7).
+        "ack_emulation": False,
+        # A request that nudges the queue must not wait for a Redis that is away, or
+        # that is there and says nothing.
+        "socket_timeout": 1,
         "socket_connect_timeout": 1,
-        # A request that nudges the queue must not wait for a Redis that is away.
         "max_retries": 1,
         "interval_start": 0,
         "interval_step": 0,

@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from couponadmin import views
 
 handler403 = "couponadmin.views.forbidden"
+handler500 = "couponadmin.views.failed"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", views.home, name="home"),

@@ -1,13 +1,17 @@
 """What belongs to no app: health, the way in, campaign images."""
 
+import sys
+
 from django.conf import settings
 from django.db import OperationalError, connection
 from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
+from django.views.defaults import server_error
 from django.views.static import serve
 
+from couponadmin.middleware import is_away, try_again
 from couponadmin.version import VERSION
 
 
@@ -44,3 +48,9 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     """403, in the words of the place: a role that is too small, or a foreign page."""
     is_office = request.path.startswith(reverse("admin:index"))
     return render(request, "403.html", {"is_office": is_office}, status=403)
+
+
+def failed(request: HttpRequest) -> HttpResponse:
+    """500; but 503 when a middleware met a database that is away."""
+    error = sys.exc_info()[1]
+    return try_again(error) if is_away(error) else server_error(request)

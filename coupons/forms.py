@@ -15,12 +15,17 @@ LONGEST_SCAN = 300  # characters; a link of ours has about 60
 UNREADABLE = {"Cc", "Cs", "Cf"}
 
 
-def validate_readable(text: str) -> None:
-    """Refuse what nobody can see or type; marks of no width are dropped later on."""
-    if any(
+def is_readable(text: str) -> bool:
+    """Whether people can see and type all of it; marks of no width are let pass."""
+    return not any(
         unicodedata.category(char) in UNREADABLE and ord(char) not in ZERO_WIDTH
         for char in text
-    ):
+    )
+
+
+def validate_readable(text: str) -> None:
+    """Refuse what nobody can see or type; marks of no width are dropped later on."""
+    if not is_readable(text):
         raise ValidationError(
             _("This has characters that can't be read. Scan again, or type the number.")
         )
@@ -64,13 +69,34 @@ class ScanForm(forms.Form):
         return next((str(found[0]) for found in self.errors.values()), "")
 
 
+def validate_reason(text: str) -> None:
+    """Refuse control characters, and a text of which nothing can be seen."""
+    if not is_readable(text):
+        raise ValidationError(
+            _("This has characters that can't be read. Type the reason yourself.")
+        )
+    if not text.translate(ZERO_WIDTH).strip():
+        raise ValidationError(_("Write why, in a few words."))
+
+
+class ReasonField(ReadableField):
+    """Why a step is taken: the record keeps it, and shows it to every reader."""
+
+    default_validators = [validate_reason]
+
+    def __init__(self, **options: object) -> None:
+        super().__init__(
+            max_length=200,
+            error_messages={"required": _("Write why, in a few words.")},
+            **options,
+        )
+
+
 class TakeBackForm(forms.Form):
     """Why a verification is taken back."""
 
-    reason = ReadableField(
+    reason = ReasonField(
         label=_("Why do you take it back?"),
-        max_length=200,
-        error_messages={"required": _("Write why, in a few words.")},
         widget=forms.TextInput(attrs={"list": "reasons", "autocomplete": "off"}),
     )
 

@@ -5,14 +5,15 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.db import models
-from django.db.models import Q
+from django.db import connection, models
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from campaigns.models import Campaign
 from contacts.models import Contact
 from coupons.errors import refusal_for
 from serials.models import Batch, Serial
+from serials.rows import planned_once
 from stores.models import Store
 
 # Without 0, 1, I, L and O, which people mix up.
@@ -85,6 +86,15 @@ class Coupon(models.Model):
     # The earliest of all its clocks; stored when a clock starts, and only lowered.
     ends_at = models.DateTimeField(_("ends"))
     memo = models.CharField(_("memo"), max_length=500, blank=True)
+    # Issued in place of a revoked one, which is replaced once.
+    replaces = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        null=True,
+        related_name="replacements",
+        verbose_name=_("replaces"),
+        db_index=False,
+    )
 
     class Meta:
         verbose_name = _("coupon")
@@ -126,6 +136,11 @@ class Coupon(models.Model):
             models.CheckConstraint(
                 condition=Q(serial=None) | Q(batch__isnull=False),
                 name="coupon_serial_has_batch",
+            ),
+            models.UniqueConstraint(
+                fields=["replaces"],
+                condition=Q(replaces__isnull=False),
+                name="coupon_replaced_once",
             ),
         ]
         indexes = [
@@ -194,12 +209,26 @@ class Coupon(models.Model):
 
     def _move(self, was: tuple[Status, ...], to: Status, **changes: Any) -> None:
         """The one writer of `status`; it counts only while the row is still `was`."""
-        row = Coupon.objects.filter(pk=self.pk, status__in=was)
-        if row.update(status=to, **changes) != 1:
+        changes = {"status": to, **changes}
+        columns, values = [], []
+        for name, value in changes.items():
+            field: Any = Coupon._meta.get_field(name)
+            key = value.pk if isinstance(value, models.Model) else value
+            columns.append(f"{field.column} = %s")
+            values.append(field.get_db_prep_save(key, connection))
+        # The columns are our own; only values come from outside.
+        sql = (
+            f"UPDATE coupons_coupon SET {', '.join(columns)}"  # noqa: S608
+            f" WHERE id = %s AND status IN ({', '.join(['%s'] * len(was))})"
+        )
+        with planned_once() as cursor:
+            cursor.execute(sql, [*values, self.pk, *was])
+            has_moved = cursor.rowcount == 1
+        if not has_moved:
             self.refresh_from_db()
             raise refusal_for(self.status)
-        for field, value in {"status": to, **changes}.items():
-            setattr(self, field, value)
+        for name, value in changes.items():
+            setattr(self, name, value)
 
 
 class Event(models.Model):
@@ -338,17 +367,43 @@ class Attempt(models.Model):
         return f"{self.action} {self.reason}"
 
 
+class ScanPace(models.Model):
+    """How much a person scanned in the running minute, and how much of it was not ours.
+
+    Each scan is counted before it is looked up, and as a miss until it proves to be
+    none: so guesses that arrive together can't slip through.
+    """
+
+    staff = models.OneToOneField(
+        settings.AUTH_USER_MODEL, models.CASCADE, primary_key=True, related_name="+"
+    )
+    since = models.DateTimeField()
+    scans = models.PositiveIntegerField()
+    misses = models.PositiveIntegerField()
+    paused_until = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.staff_id}: {self.scans}, {self.misses}"
+
+
 class ContactUse(models.Model):
     """How often a contact has redeemed in a campaign: the guard of that limit."""
 
     campaign = models.ForeignKey(Campaign, models.PROTECT, related_name="+")
     contact = models.ForeignKey(Contact, models.PROTECT, related_name="+")
     used = models.PositiveIntegerField(default=0)
+    # The limit that the last redemption was held against; 0 means none. The campaign's
+    # own may have been lowered since.
+    allowed = models.PositiveIntegerField(default=0, db_default=0)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
                 fields=["campaign", "contact"], name="contactuse_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(allowed=0) | Q(used__lte=F("allowed")),
+                name="contactuse_not_exceeded",
             ),
         ]
 
@@ -360,7 +415,7 @@ class Tally(models.Model):
     """How many coupons reached each step: sums of events, kept for people to see.
 
     Spread over slots, so that a rush does not queue for them; `batch` is empty for
-    steps before redeeming. Undoing and revoking count down.
+    steps before redeeming, but for an opening that came with it. Undoing counts down.
     """
 
     campaign = models.ForeignKey(Campaign, models.PROTECT, related_name="tallies")

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from django.utils.formats import date_format
@@ -25,9 +26,13 @@ class Moment:
         return self.at.isoformat()
 
     def __str__(self) -> str:
+        return self.words
+
+    @cached_property
+    def words(self) -> str:
         return f"{self.without_zone} ({zone_words(self.at.astimezone(self.zone))})"
 
-    @property
+    @cached_property
     def without_zone(self) -> str:
         local = self.at.astimezone(self.zone)
         # To customers a coupon "until 31 December" ends that day, not on the next.

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from django.db import OperationalError, connection
+from django.db import DatabaseError, connection
 
 from serials.errors import StockMoved
 
@@ -15,8 +15,9 @@ R = TypeVar("R")
 TRIES = 3
 # Each round of StockMoved means that another customer got a unit, so this ends.
 STOCK_ROUNDS = 50
-# PostgreSQL: deadlock_detected, serialization_failure.
-BAD_LUCK = {"40P01", "40001"}
+# PostgreSQL: deadlock_detected, serialization_failure; and a prepared statement whose
+# table has changed since, or that is gone: the rollback makes psycopg forget it.
+BAD_LUCK = {"40P01", "40001", "0A000", "26000"}
 
 
 def retrying(function: Callable[P, R]) -> Callable[P, R]:
@@ -36,7 +37,7 @@ def retrying(function: Callable[P, R]) -> Callable[P, R]:
                 rounds += 1
                 if connection.in_atomic_block or rounds >= STOCK_ROUNDS:
                     raise
-            except OperationalError as error:
+            except DatabaseError as error:
                 tries += 1
                 if (
                     connection.in_atomic_block

@@ -17,4 +17,5 @@ def killpoint(name: str) -> None:
         return
     passed[name] += 1
     if passed[name] >= int(times or 1):
+        os.write(2, f"killpoint {name}\n".encode())
         os.kill(os.getpid(), signal.SIGKILL)

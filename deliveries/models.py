@@ -53,6 +53,15 @@ class Delivery(models.Model):
     contact = models.ForeignKey(
         Contact, models.PROTECT, null=True, blank=True, verbose_name=_("contact")
     )
+    # One that exists already and is sent to the contact, in place of a new one.
+    coupon = models.OneToOneField(
+        Coupon,
+        models.PROTECT,
+        null=True,
+        editable=False,
+        related_name="own_delivery",
+        verbose_name=_("coupon"),
+    )
     method = models.CharField(
         _("method"), max_length=10, choices=Method, default=Method.PUSH
     )
@@ -98,6 +107,10 @@ class Delivery(models.Model):
                 condition=Q(contact=None, contact_list__isnull=False)
                 | Q(contact__isnull=False, contact_list=None),
                 name="delivery_to_list_or_contact",
+            ),
+            models.CheckConstraint(
+                condition=Q(coupon=None) | Q(contact__isnull=False),
+                name="delivery_of_coupon_has_contact",
             ),
             models.CheckConstraint(
                 condition=Q(

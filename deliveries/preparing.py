@@ -3,9 +3,10 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
@@ -24,7 +25,6 @@ Clock = Callable[[], datetime]
 State = Delivery.State
 
 PIECE = 1_000  # contacts of one transaction
-LEASE = timedelta(seconds=60)  # much longer than a piece takes
 
 
 class Reason(StrEnum):
@@ -103,7 +103,7 @@ def prepare(
 def _take_lease(delivery_id: int, now: datetime) -> datetime | None:
     free = Q(leased_until=None) | Q(leased_until__lt=now)
     rows = Delivery.objects.filter(free, pk=delivery_id, state=State.PREPARING)
-    lease = now + LEASE
+    lease = now + settings.SEND_LEASE
     return lease if rows.update(leased_until=lease) else None
 
 
@@ -124,7 +124,7 @@ def _prepare_piece(
         return None
     delivery = Delivery.objects.select_related("campaign", "created_by").get(pk=held.pk)
     now = clock()
-    if _stop(delivery, now):
+    if _stop(delivery, now) or _stop_unusable(delivery, now):
         return None
     contacts = _next_contacts(delivery, piece)
     recipients, left_out = _audience_of(delivery).split(contacts)
@@ -133,7 +133,7 @@ def _prepare_piece(
     _keep_checkpoint(delivery, lease, contacts, len(recipients), len(left_out), now)
     if is_last:
         _finish(delivery_id, now)
-    return None if is_last else now + LEASE
+    return None if is_last else now + settings.SEND_LEASE
 
 
 def _audience_of(delivery: Delivery) -> Audience:
@@ -158,8 +158,7 @@ def _next_contacts(delivery: Delivery, piece: int) -> list[Contact]:
 def _write(delivery: Delivery, recipients: list[Contact], clock: Clock) -> None:
     if not recipients:
         return
-    source = Source("push", delivery.created_by)
-    coupons = issue(delivery.campaign, recipients, source=source, clock=clock)
+    coupons = _coupons_for(delivery, recipients, clock)
     pairs = list(zip(recipients, coupons, strict=True))
     dispatches = Dispatch.objects.bulk_create(
         _dispatch(delivery, number, contact, coupon)
@@ -169,6 +168,16 @@ def _write(delivery: Delivery, recipients: list[Contact], clock: Clock) -> None:
         Recipient(delivery=delivery, contact=contact, coupon=coupon, dispatch=dispatch)
         for (contact, coupon), dispatch in zip(pairs, dispatches, strict=True)
     )
+
+
+def _coupons_for(
+    delivery: Delivery, recipients: list[Contact], clock: Clock
+) -> list[Coupon]:
+    """New ones, or the one that the delivery was made for."""
+    if delivery.coupon is not None:
+        return [delivery.coupon]
+    source = Source("push", delivery.created_by)
+    return issue(delivery.campaign, recipients, source=source, clock=clock)
 
 
 def _dispatch(
@@ -197,7 +206,7 @@ def _keep_checkpoint(
         frozen_to=contacts[-1].pk if contacts else delivery.frozen_to,
         total=F("total") + recipients,
         left_out=F("left_out") + left_out,
-        leased_until=now + LEASE,
+        leased_until=now + settings.SEND_LEASE,
     )
     if changed != 1:
         raise RuntimeError("Another worker has prepared the same contacts.")
@@ -206,6 +215,10 @@ def _keep_checkpoint(
 def _finish(delivery_id: int, now: datetime) -> None:
     delivery = Delivery.objects.get(pk=delivery_id)
     is_empty = delivery.total == 0
+    if is_empty and delivery.coupon_id is not None:
+        words = _("The contact can't be reached any more, so the coupon was not sent.")
+        _leave(delivery, State.CANCELLED, words)
+        return
     delivery.move(
         (State.PREPARING,),
         State.DONE if is_empty else State.READY,
@@ -235,6 +248,24 @@ def _stop(delivery: Delivery, now: datetime) -> bool:
     elif code == "not_started":
         Delivery.objects.filter(pk=delivery.pk).update(leased_until=None)
     return bool(code)
+
+
+def _stop_unusable(delivery: Delivery, now: datetime) -> bool:
+    """Whether the coupon to be sent is of no use any more; the delivery then says why.
+
+    What is revoked after this is found by the look before each request to LINE.
+    """
+    coupon = delivery.coupon
+    if coupon is None:
+        return False
+    if coupon.status == Coupon.Status.REVOKED:
+        words = _("The coupon was withdrawn while this was being prepared.")
+    elif coupon.is_expired(now):
+        words = _("The coupon ended before it could be sent.")
+    else:
+        return False
+    _leave(delivery, State.CANCELLED, words)
+    return True
 
 
 def _leave(delivery: Delivery, state: Delivery.State, words: str) -> None:

@@ -354,6 +354,9 @@ def check(
     if not row.is_doubtful and coupon and coupon.status == Coupon.Status.REVOKED:
         words = _("The coupon was withdrawn before its turn.")
         return Result(row, Status.CANCELLED, now, detail=words)
+    if not row.is_doubtful and coupon and coupon.is_expired(now):
+        words = _("The coupon had expired before its turn.")
+        return Result(row, Status.CANCELLED, now, detail=words)
     body = b""
     with contextlib.suppress(ValueError):
         token = coupon.token if coupon else ""

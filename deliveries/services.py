@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID, uuid4
+from uuid import UUID, uuid4, uuid5
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -18,7 +18,7 @@ from campaigns.models import Campaign
 from connections.models import Connection
 from contacts.models import Contact, ContactList, Membership
 from coupons.errors import CouponError
-from coupons.models import Tally
+from coupons.models import Coupon, Tally
 from coupons.services import check_may_send
 from deliveries import tasks
 from deliveries.errors import DeliveryError
@@ -26,11 +26,14 @@ from deliveries.messages import link_base, template_for
 from deliveries.models import Delivery
 from deliveries.preparing import Audience, Reason
 from serials.services import ready_batches
+from serials.waking import nudge
 
 Clock = Callable[[], datetime]
 State = Delivery.State
 
 PIECE = 5_000  # contacts looked at at once
+# Names of deliveries that carry one given coupon: the coupon's id makes the nonce.
+COUPON_SENDS = UUID("0b0e1f5e-7a35-4c5a-9b0c-3f5d2f8e6c41")
 
 
 # --- before sending -----------------------------------------------------------------
@@ -193,6 +196,7 @@ def start_delivery(
     by: User,
     contact_list: ContactList | None = None,
     contact: Contact | None = None,
+    coupon: Coupon | None = None,
     kind: str = Delivery.Kind.CARD,
     text: str = "",
     send_at: datetime | None = None,
@@ -202,9 +206,10 @@ def start_delivery(
     """Send a campaign to a list or to one contact; the same nonce is the same delivery.
 
     The message is fixed here, who gets it a moment later by a worker. Without
-    `send_at` at once. Raises DeliveryError: those of `check_may_start`, bad_message,
-    nobody when not one contact could get it, and, unless `is_short_ok`, short when
-    the serials may not be enough.
+    `send_at` at once. With `coupon`, the contact's own, that one goes out in place of
+    a new one: ask send_coupon for that. Raises DeliveryError: those of
+    `check_may_start`, bad_message, nobody when not one contact could get it, and,
+    unless `is_short_ok`, short when the serials may not be enough.
     """
     earlier = Delivery.objects.filter(nonce=nonce).first()
     if earlier is not None:
@@ -217,6 +222,7 @@ def start_delivery(
         connection=connection,
         contact_list=contact_list,
         contact=contact,
+        coupon=coupon,
         kind=kind,
         text=text,
         send_at=send_at,
@@ -274,7 +280,7 @@ def _create(delivery: Delivery) -> Delivery:
 
 
 def _wake(delivery_id: int) -> None:
-    transaction.on_commit(lambda: tasks.nudge(tasks.prepare, delivery_id), robust=True)
+    transaction.on_commit(lambda: nudge(tasks.prepare, delivery_id), robust=True)
 
 
 def send_test(
@@ -291,9 +297,7 @@ def send_test(
     Raises DeliveryError as start_delivery does, and no_account.
     """
     if contact.connection is None:
-        raise DeliveryError(
-            "no_account", _("This contact has no LINE account. Choose another one.")
-        )
+        raise no_account()
     return start_delivery(
         campaign,
         contact.connection,
@@ -303,6 +307,43 @@ def send_test(
         kind=kind,
         text=text,
         clock=clock,
+    )
+
+
+def send_coupon(coupon: Coupon, *, by: User, clock: Clock = timezone.now) -> Delivery:
+    """Send exactly this coupon to its own contact; a second call is the same delivery.
+
+    For one that was issued without a message. Raises DeliveryError as start_delivery
+    does, and no_account, and not_waiting when it has gone out or is withdrawn.
+    """
+    nonce = uuid5(COUPON_SENDS, str(coupon.pk))
+    earlier = Delivery.objects.filter(nonce=nonce).first()
+    if earlier is not None:
+        return earlier
+    contact = coupon.contact
+    if contact is None or contact.connection is None:
+        raise no_account()
+    if coupon.status != Coupon.Status.ISSUED or hasattr(coupon, "recipient"):
+        raise DeliveryError(
+            "not_waiting",
+            _(
+                "This coupon has gone out already, or was withdrawn. Look at its record."
+            ),
+        )
+    return start_delivery(
+        coupon.campaign,
+        contact.connection,
+        contact=contact,
+        coupon=coupon,
+        nonce=nonce,
+        by=by,
+        clock=clock,
+    )
+
+
+def no_account() -> DeliveryError:
+    return DeliveryError(
+        "no_account", _("This contact has no LINE account. Choose another one.")
     )
 
 
@@ -327,7 +368,7 @@ def resume(delivery_id: int, *, by: User) -> None:
     if to == State.PREPARING:
         _wake(delivery_id)
     else:
-        transaction.on_commit(lambda: tasks.nudge(tasks.send_due), robust=True)
+        transaction.on_commit(lambda: nudge(tasks.send_due), robust=True)
 
 
 @transaction.atomic
@@ -335,7 +376,7 @@ def cancel(delivery_id: int, *, by: User) -> None:
     """Send no more of it; what went out stays sent. Raises DeliveryError wrong_state."""
     words = _("Cancelled by %(name)s.") % {"name": by.get_username()}
     _move(delivery_id, Delivery.OPEN, State.CANCELLED, words)
-    transaction.on_commit(lambda: tasks.nudge(tasks.clear, delivery_id), robust=True)
+    transaction.on_commit(lambda: nudge(tasks.clear, delivery_id), robust=True)
 
 
 def _move(

@@ -1,12 +1,10 @@
 """What workers do for deliveries. Tasks carry ids; rows say what is to be done."""
 
-import logging
 import time
 
-from celery import Task, shared_task
+from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
-from kombu.exceptions import OperationalError as BrokerAway
 
 from deliveries.models import Delivery, Dispatch
 from deliveries.outages import beat
@@ -15,8 +13,7 @@ from deliveries.preparing import prepare as prepare_delivery
 from deliveries.sending import late_words, sendable, stop_late
 from deliveries.sending import send_due as send_what_is_due
 from deliveries.settling import cancel_some
-
-logger = logging.getLogger(__name__)
+from serials.waking import nudge
 
 
 @shared_task(name="deliveries.tasks.sweep")
@@ -69,14 +66,6 @@ def to_clear() -> list[int]:
         status=Dispatch.Status.QUEUED, delivery__state=Delivery.State.CANCELLED
     )
     return list(queued.values_list("delivery_id", flat=True).distinct())
-
-
-def nudge(task: Task[..., None], *ids: int) -> None:
-    """Wake a worker; when the broker is away the next sweep does it."""
-    try:
-        task.apply_async(ids, expires=max(settings.SWEEP_EVERY * 4, 60))
-    except (BrokerAway, OSError) as error:
-        logger.error("broker.away", extra={"why": type(error).__name__})
 
 
 def _seconds() -> float:

@@ -3,12 +3,14 @@
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils import timezone
 
 from campaigns.models import Campaign
 from connections.models import Connection
 from contacts.models import Contact
 from coupons.models import Coupon
 from deliveries.models import Delivery
+from reports.auditing import last_audit
 from reports.numbers import numbers_of
 from serials.models import Batch
 from stores.models import Store
@@ -27,6 +29,8 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
             state__in=["preparing", "ready", "paused"]
         ).select_related("campaign", "contact_list", "contact")[:5],
         "first_steps": first_steps(),
+        "ledger": request.user.has_perm("reports.view_audit")
+        and last_audit(timezone.now()),
     }
 
 

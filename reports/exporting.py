@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from coupons.models import Coupon
+from stores.naming import name_of
 
 # What a spreadsheet takes for a formula, and the full-width forms it folds to them.
 FORMULA = tuple("=+-@\t\r\n\x00＝＋－＠")
@@ -62,6 +63,6 @@ def records_csv(records: QuerySet[Coupon], *, zone: ZoneInfo) -> Iterator[str]:
                 when(record.verified_at),
                 record.code,
                 str(live.store or "") if live else "",
-                live.staff.get_username() if live and live.staff else "",
+                name_of(live.staff) if live else "",
             ]
         )

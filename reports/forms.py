@@ -1,12 +1,23 @@
-"""The campaign form with the rules that only serials can answer."""
+"""The campaign form with the rules that only serials can answer; what is asked of staff
+before a step that can't be taken lightly."""
 
 from typing import Any
 
+from django import forms
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
+from unfold.widgets import (
+    UnfoldAdminPasswordWidget,
+    UnfoldAdminRadioSelectWidget,
+    UnfoldAdminTextInputWidget,
+)
 
+from campaigns.errors import CampaignError
 from campaigns.forms import CampaignForm
 from campaigns.models import Campaign
+from coupons.forms import ReasonField
+from coupons.limiting import check_total_limit
 from serials.models import Batch
 
 NEEDS = {"code39": "fits_code39", "code128": "fits_code128"}
@@ -18,7 +29,18 @@ class CampaignOverviewForm(CampaignForm):
 
         So nothing slips in between a look at its batches and the save.
         """
-        return Campaign.objects.select_for_update().get(pk=self.instance.pk)
+        # Not the key: customers' rows that only refer to the campaign don't wait.
+        rows = Campaign.objects.select_for_update(no_key=True)
+        return rows.get(pk=self.instance.pk)
+
+    def clean_limit_in_total(self) -> int | None:
+        quota: int | None = self.cleaned_data["limit_in_total"]
+        if self.instance.pk:
+            try:
+                check_total_limit(self.instance, quota)
+            except CampaignError as error:
+                raise ValidationError(error.message, error.code) from error
+        return quota
 
     def clean_is_case_sensitive(self) -> bool:
         """Refuse another way of comparing serials once there are some."""
@@ -54,3 +76,59 @@ class CampaignOverviewForm(CampaignForm):
                     params={"batch": unfit.name},
                 )
         return kind
+
+
+class RecordedReason(ReasonField):
+    """The same in the back office's look."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"}),
+            help_text=_("Kept with the record, for everyone who may read it."),
+            **options,
+        )
+
+
+class TakeBackForm(forms.Form):
+    """Why a verification is taken back."""
+
+    reason = RecordedReason(label=_("Why do you take it back?"))
+
+
+class RevokeForm(forms.Form):
+    """Why a coupon is revoked, what comes after, and the person's own password."""
+
+    reason = RecordedReason(label=_("Why do you revoke it?"))
+    then = forms.ChoiceField(
+        label=_("And then?"),
+        choices=[
+            ("nothing", _("Nothing more")),
+            ("replace", _("Give the customer another coupon")),
+        ],
+        initial="nothing",
+        widget=UnfoldAdminRadioSelectWidget(),
+    )
+    password = forms.CharField(
+        label=_("Your own password"),
+        max_length=4096,
+        strip=False,
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "current-password"}),
+        help_text=_("The one you sign in with: this can't be undone."),
+        error_messages={"required": _("Type your password.")},
+    )
+
+    def __init__(self, *args: Any, user: User, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.user = user
+
+    def clean_password(self) -> str:
+        password: str = self.cleaned_data["password"]
+        if not self.user.check_password(password):
+            raise ValidationError(_("This is not your password. Type it again."))
+        return password
+
+
+class ReplaceForm(forms.Form):
+    """How another coupon gets to the customer: which of two buttons was pressed."""
+
+    way = forms.ChoiceField(choices=[("line", "line"), ("link", "link")])

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from django.db.models import Sum
 
-from campaigns.models import Campaign
+from campaigns.models import Campaign, TotalLimit
 from coupons.models import Tally
 from serials.models import Batch
 
@@ -24,6 +24,12 @@ class Numbers:
     revoked: int = 0
     stock: int = 0  # serials of ready batches, void ones left out
     is_unlimited: bool = False
+    limit: int | None = None  # in total
+    limit_used: int = 0
+
+    @property
+    def is_limit_reached(self) -> bool:
+        return self.limit is not None and self.limit_used >= self.limit
 
     @property
     def left(self) -> int:
@@ -35,7 +41,7 @@ class Numbers:
 
 
 def numbers_of(campaign_ids: Iterable[int]) -> dict[int, Numbers]:
-    """Numbers by campaign id, in two queries whatever their number."""
+    """Numbers by campaign id, in three queries whatever their number."""
     ids = list(campaign_ids)
     tallies = Tally.objects.filter(campaign__in=ids).values_list("campaign")
     sums: dict[int, dict[str, int]] = {
@@ -53,11 +59,14 @@ def numbers_of(campaign_ids: Iterable[int]) -> dict[int, Numbers]:
             stock[batch.campaign_id] += batch.stock.quantity
         else:
             unlimited.add(batch.campaign_id)
+    limits = TotalLimit.objects.in_bulk(ids)
     return {
         pk: Numbers(
             **sums.get(pk, {}),
             stock=stock[pk],
             is_unlimited=pk in unlimited,
+            limit=limits[pk].quota if pk in limits else None,
+            limit_used=limits[pk].used if pk in limits else 0,
         )
         for pk in ids
     }

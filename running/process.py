@@ -12,7 +12,7 @@ import threading
 import time
 from pathlib import Path
 
-from run import PROCESSES, ROOT, last_lines, say
+from run import PROCESSES, ROLES, ROOT, last_lines, say
 
 STEADY_AFTER = 60.0  # seconds after which an end counts as the first again
 NOTABLE = re.compile(r"\b(ERROR|CRITICAL)\b|^Traceback|^[\w.]+(Error|Exception)\b")
@@ -26,7 +26,7 @@ class Process:
     def __init__(self, name: str, env: dict[str, str]) -> None:
         self.name = name
         self.command = [sys.executable, *shlex.split(PROCESSES[name])[1:]]
-        self.env = env
+        self.env = env | ({"PROCESS_ROLE": ROLES[name]} if name in ROLES else {})
         self.log = Path(env["VAR_DIR"]) / "logs" / f"{name}.log"
         self.restarted_at: float | None = None
         if self.log.exists():

@@ -10,12 +10,13 @@ from django.utils.translation import gettext_lazy as _
 
 from campaigns.models import Campaign
 from serials.errors import LeaseLost
+from serials.rows import built, columns_of, planned_once
 
 CODE_LENGTH = 64  # characters, of a one-time serial
 FIXED_LENGTH = 16
 
 
-def adapt(at: datetime) -> object:
+def adapt(at: datetime) -> Any:
     """An instant as the database takes it in raw SQL (SQLite: text in UTC)."""
     return connection.ops.adapt_datetimefield_value(at)
 
@@ -209,10 +210,12 @@ class SerialQuerySet(models.QuerySet["Serial"]):
                 WHERE batch_id = %s AND state = 0 ORDER BY pos LIMIT 1 {lock}
             )
             AND state = 0
-            RETURNING id, campaign_id, batch_id, pos, code, code_key, state, taken_at
+            RETURNING {columns_of(Serial, "serials_serial")}
         """  # noqa: S608
-        taken = list(self.raw(sql, [adapt(at), batch.pk]))
-        return taken[0] if taken else None
+        with planned_once() as cursor:
+            cursor.execute(sql, [adapt(at), batch.pk])
+            rows = cursor.fetchall()
+        return built(Serial, iter(rows[0])) if rows else None
 
 
 class Serial(models.Model):

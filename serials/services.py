@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
 from django.contrib.auth.models import User
 from django.core.files import File
@@ -12,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from campaigns import look
-from campaigns.models import Campaign
+from campaigns.models import Campaign, TotalLimit
 from serials.codes import ZERO_WIDTH, code_key, fits, is_unusable
 from serials.errors import ImportRefused, OutOfStock, StockMoved
 from serials.models import (
@@ -24,7 +25,9 @@ from serials.models import (
     UploadChunk,
 )
 from serials.reading import ENCODINGS, MAX_BYTES, PIECE, refuse_other_kinds
+from serials.rows import built, built_or_none, columns_of, know, planned_once
 from serials.tasks import work
+from serials.waking import nudge
 
 State = Batch.State
 MAX_QUANTITY = 1_000_000
@@ -42,12 +45,45 @@ class Taken:
 
 
 def ready_batches(campaign_id: int) -> list[Batch]:
-    """The campaign's whole batches in the marketer's order, stock and campaign with them."""
-    return list(
-        Batch.objects.filter(campaign_id=campaign_id, state=Batch.State.READY)
-        .select_related("stock", "campaign__total_limit")
-        .order_by("position", "pk")
-    )
+    """The campaign's whole batches in the marketer's order, stock and campaign with them.
+
+    All of them share one campaign, which knows its limit in total.
+    """
+    with planned_once() as cursor:
+        cursor.execute(ready_sql(), [campaign_id])
+        rows = cursor.fetchall()
+    batches = []
+    campaign: Campaign | None = None
+    for row in rows:
+        values = iter(row)
+        batch, stock = built(Batch, values), built_or_none(Stock, values)
+        if campaign is None:
+            campaign = built(Campaign, values)
+            know(campaign, total_limit=built_or_none(TotalLimit, values))
+        know(batch, stock=stock, campaign=campaign)
+        batches.append(batch)
+    return batches
+
+
+READY = """
+    SELECT {columns} FROM serials_batch batch
+    JOIN campaigns_campaign campaign ON campaign.id = batch.campaign_id
+    LEFT JOIN serials_stock stock ON stock.batch_id = batch.id
+    LEFT JOIN campaigns_totallimit total ON total.campaign_id = batch.campaign_id
+    WHERE batch.campaign_id = %s AND batch.state = 'ready'
+    ORDER BY batch.position, batch.id
+"""
+
+
+@cache
+def ready_sql() -> str:
+    columns = [
+        columns_of(Batch, "batch"),
+        columns_of(Stock, "stock"),
+        columns_of(Campaign, "campaign"),
+        columns_of(TotalLimit, "total"),
+    ]
+    return READY.format(columns=", ".join(columns))
 
 
 def take_serial(ready: Sequence[Batch], *, at: datetime) -> Taken:
@@ -301,4 +337,4 @@ def _refuse_ended(campaign: Campaign) -> None:
 
 
 def _wake(batch: Batch) -> None:
-    transaction.on_commit(lambda: work.delay(batch.pk), robust=True)
+    transaction.on_commit(lambda: nudge(work, batch.pk), robust=True)

@@ -5,13 +5,14 @@ from django.utils import timezone
 
 from serials import importing
 from serials.models import Batch
+from serials.waking import nudge
 
 
 @shared_task(name="serials.tasks.work")
 def work(batch_id: int) -> None:
     """Do a slice of a batch's check or import, then ask for the next."""
     if importing.run(batch_id):
-        work.delay(batch_id)
+        nudge(work, batch_id)
 
 
 @shared_task(name="serials.tasks.sweep")
@@ -20,4 +21,4 @@ def sweep() -> None:
     importing.tidy()
     due = Batch.objects.due(timezone.now()).order_by("pk")
     for batch_id in due.values_list("pk", flat=True)[:20]:
-        work.delay(batch_id)
+        nudge(work, batch_id)

@@ -2,9 +2,16 @@
 
 from django.contrib.auth.models import AnonymousUser, Group, Permission, User
 from django.db.models import Q, QuerySet
-from django.http import Http404
+from django.http import Http404, HttpRequest
 
 from stores.models import Store
+
+
+class StaffRequest(HttpRequest):
+    """A request of somebody signed in, with the name that the middleware gave it."""
+
+    user: User
+    request_id: str
 
 
 def stores_for(user: User) -> QuerySet[Store]:

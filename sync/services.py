@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from connections.models import Connection
 from providers.errors import Unreadable
 from providers.line_webhook import Event, is_signed, parse
+from serials.waking import nudge
 from sync.errors import WebhookRefused
 from sync.models import InboundEvent
 from sync.tasks import process
@@ -67,4 +68,4 @@ def _store(connection: Connection, events: tuple[Event, ...], at: datetime) -> N
         ),
         ignore_conflicts=True,
     )
-    transaction.on_commit(lambda: process.delay(), robust=True)
+    transaction.on_commit(lambda: nudge(process), robust=True)

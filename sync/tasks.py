@@ -5,6 +5,7 @@ from django.utils import timezone
 
 from contacts.naming import ask_names
 from contacts.services import drop_old_imports
+from serials.waking import nudge
 from sync.processing import drop_old, work_off
 
 LIMIT = 200  # events of one task
@@ -15,9 +16,9 @@ def process() -> None:
     """Apply what webhooks brought."""
     count = work_off(limit=LIMIT)
     if count == LIMIT:
-        process.delay()
+        nudge(process)
     if count:
-        name_contacts.delay()
+        nudge(name_contacts)
 
 
 @shared_task(name="sync.tasks.name_contacts")

@@ -1,6 +1,7 @@
 """Plain makers of rows for tests: each fills in what the test does not speak of."""
 
 import itertools
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import Any
@@ -30,6 +31,9 @@ def make_user(role: str = "", **fields: Any) -> User:
     if role:
         if not Group.objects.exists():  # a transactional test has emptied the tables
             import_module("couponadmin.migrations.0001_groups").make_roles(apps, None)
+            import_module("reports.migrations.0003_managers_see_audits").allow(
+                apps, None
+            )
         user.groups.add(Group.objects.get(name=role))
     return user
 
@@ -158,6 +162,17 @@ def make_coupon(
         redeem(coupon.token, source=TEST, clock=lambda: at)
     coupon.refresh_from_db()
     return coupon
+
+
+def make_coupons(
+    campaign: Campaign,
+    contacts: Sequence[Contact | None],
+    *,
+    at: datetime | None = None,
+) -> list[Coupon]:
+    """An issued coupon for each of these contacts; None is nobody in particular."""
+    at = at or timezone.now()
+    return issue(campaign, contacts, source=TEST, clock=lambda: at)
 
 
 def instant(text: str) -> datetime:

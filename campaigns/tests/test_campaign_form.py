@@ -8,8 +8,14 @@ from django.urls import reverse
 from PIL import Image
 
 from campaigns.models import Campaign, TotalLimit
-from campaigns.services import move, take_of_limit
-from testing.factories import instant, make_campaign, make_user
+from campaigns.services import move
+from testing.factories import (
+    instant,
+    make_campaign,
+    make_coupon,
+    make_serials,
+    make_user,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -196,24 +202,24 @@ def test_a_picture_is_drawn_anew_without_what_it_carried(editor):
     assert response["X-Content-Type-Options"] == "nosniff"
 
 
-def test_a_total_limit_is_given_before_the_campaign_runs_and_never_below_its_use(
-    editor,
-):
-    editor.post(reverse(ADD), filled(limit_in_total="3"))
-    campaign = Campaign.objects.get()
-    move(campaign.pk, "activate")
+def test_a_total_limit_comes_and_goes_at_any_time_but_not_below_its_use(editor):
+    campaign = make_campaign(time_zone="Asia/Tokyo", limit_per_contact=0)
+    make_serials(campaign, 5)
     for _ in range(2):
-        assert take_of_limit(campaign.pk)
+        make_coupon(campaign, status="redeemed")
     url = reverse("admin:campaigns_campaign_change", args=[campaign.pk])
 
     too_low = editor.post(url, filled(limit_in_total="1"))
-    taken_away = editor.post(url, filled(limit_in_total=""))
-    editor.post(url, filled(limit_in_total="2"))
+    editor.post(url, filled(limit_in_total="3"))
+    late = TotalLimit.objects.get()
+    make_coupon(campaign, status="redeemed")
+    below = editor.post(url, filled(limit_in_total="2"))
+    editor.post(url, filled(limit_in_total=""))
 
     assert "limit_in_total" in errors_of(too_low)
-    assert "limit_in_total" in errors_of(taken_away)
-    assert TotalLimit.objects.get().quota == 2
-    assert not take_of_limit(campaign.pk)
+    assert (late.used, late.quota) == (2, 3)
+    assert "3 coupons count against it" in str(errors_of(below)["limit_in_total"])
+    assert not TotalLimit.objects.exists()
 
 
 def test_saving_the_form_does_not_bring_back_a_state_that_changed_meanwhile(editor):

@@ -1,12 +1,22 @@
 """What a request gets when something is missing or too much."""
 
 import json
+import time
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import (
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    close_old_connections,
+    connection,
+    transaction,
+)
+from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import reverse
 
+from couponadmin.middleware import DatabaseAway
 from testing.factories import make_campaign, make_coupon, make_user
 
 
@@ -59,6 +69,66 @@ def test_health_is_a_503_while_the_database_is_away(client):
 def away(execute, sql, params, many, context):
     """As the driver speaks when the server has gone."""
     raise OperationalError("server closed the connection unexpectedly")
+
+
+def closed(execute, sql, params, many, context):
+    """As the driver speaks when the connection went in an earlier statement."""
+    raise InterfaceError("connection already closed")
+
+
+@pytest.mark.usefixtures("known_features")
+def test_a_connection_that_is_gone_is_a_503_too():
+    coupon = make_coupon(make_campaign())
+    client = Client(raise_request_exception=False)
+
+    with connection.execute_wrapper(closed):
+        response = client.get(f"/c/{coupon.token}")
+
+    assert response.status_code == 503
+    assert response["Retry-After"] == "5"
+
+
+@pytest.mark.usefixtures("known_features")
+def test_a_middleware_that_meets_a_database_that_is_away_is_a_503_too(settings):
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{__name__}.asks"]
+    client = Client(raise_request_exception=False)
+
+    with connection.execute_wrapper(away):
+        response = client.get("/store/")
+
+    assert response.status_code == 503
+    assert response["Retry-After"] == "5"
+    assert b"Nothing was lost" in response.content
+
+
+def asks(get_response):
+    """A middleware that looks something up before any view."""
+
+    def middleware(request):
+        make_user()
+        return get_response(request)
+
+    return middleware
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_a_transaction_left_idle_is_a_503_and_the_next_request_works():
+    def dawdles(request):
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 50")
+            time.sleep(0.3)
+            cursor.execute("SELECT 1")
+        return HttpResponse("done")
+
+    middleware = DatabaseAway(dawdles)
+    with pytest.raises(InternalError) as ended:
+        middleware(HttpRequest())
+    response = middleware.process_exception(HttpRequest(), ended.value)
+    close_old_connections()  # as each request ends
+
+    assert response.status_code == 503
+    assert make_user().pk
 
 
 @pytest.mark.django_db

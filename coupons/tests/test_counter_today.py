@@ -165,7 +165,21 @@ def test_taking_back_pressed_twice_tells_the_same(till, store, clerk):
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("reason", ["", "  ", "x" * 201, "a\x00b", "a\u202eb"])
+def test_an_old_page_says_nothing_of_a_coupon_that_was_taken_again(till, store, clerk):
+    verification = make_verified(store, clerk)
+    take_back(till, verification)
+    verify(verification.coupon_id, store=store, staff=clerk)
+
+    again = take_back(till, verification)
+
+    assert again.status_code == 409
+    assert "another state by now" in again.content.decode()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "reason", ["", "  ", "x" * 201, "a\x00b", "a\u202eb", "\u200b"]
+)
 def test_taking_back_without_a_readable_reason_changes_nothing(
     till, store, clerk, reason
 ):

@@ -10,10 +10,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from campaigns.models import Campaign, CampaignText
-from campaigns.services import move, set_total_limit
+from campaigns.services import move
+from coupons.limiting import set_total_limit
 from coupons.models import Coupon
 from coupons.services import revoke, undo, verify
-from coupons.showing import find_shown
+from coupons.showing import coupon_sql, find_shown
 from coupons.tests.page_helpers import (
     body,
     press,
@@ -228,16 +229,10 @@ def test_a_batch_that_is_not_whole_is_no_stock(client):
 
 def test_the_limit_in_total_reads_as_given_out(client):
     campaign = make_stocked(codes=["A", "B"])
-    set_total_limit_late(campaign, 1)
+    set_total_limit(campaign, 1)
     make_coupon(campaign, status="redeemed")
 
     assert state_of(see(client, make_coupon(campaign))) == "out_of_stock"
-
-
-def set_total_limit_late(campaign, quota):
-    Campaign.objects.filter(pk=campaign.pk).update(state="draft")
-    set_total_limit(campaign, quota)
-    Campaign.objects.filter(pk=campaign.pk).update(state="active")
 
 
 def test_the_limit_per_person_says_how_many(client):
@@ -677,19 +672,41 @@ def test_the_zone_is_named_once_unless_its_offset_changes(client, ends, told):
 
 
 @pytest.mark.postgres
-def test_looking_for_stock_walks_the_index_of_free_serials_only():
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+def test_looking_for_stock_walks_the_index_of_free_serials_only(mode):
     campaigns = [make_campaign() for _ in range(3)]
     for campaign in campaigns:
         make_serials(campaign, 3000)
         make_serials(campaign, 3000)
     Serial.objects.filter(pos__lt=2999).update(state=1, taken_at=timezone.now())
-    coupon = make_coupon(campaigns[1])
-    with connection.cursor() as cursor, CaptureQueriesContext(connection) as queries:
+    token = make_coupon(campaigns[1]).token
+    with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
-        find_shown(coupon.token, language="ja")
-        cursor.execute("EXPLAIN " + queries.captured_queries[0]["sql"])
+        cursor.execute(f"SET LOCAL plan_cache_mode = {mode}")
+        cursor.execute("PREPARE shown AS " + coupon_sql() % ("$1", "$2"))
+        cursor.execute("EXPLAIN EXECUTE shown(%s, %s)", ["ja", token])
         plan = "\n".join(line for (line,) in cursor.fetchall())
+        cursor.execute("DEALLOCATE shown")
 
     assert "serial_free" in plan
     assert "Seq Scan on serials_serial" not in plan
     assert "hashed SubPlan" not in plan
+
+
+@pytest.mark.postgres
+def test_a_statement_that_is_planned_once_still_reads_what_is_true_now():
+    campaign = make_stocked()
+    coupon = make_coupon(campaign)
+    seen = []
+    for action in (None, "pause", "resume") * 4:
+        if action:
+            move(campaign.pk, action)
+        found = find_shown(coupon.token, language="en")
+        seen.append(found[0].campaign.state)
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_prepared_statements")
+        prepared = cursor.fetchone()[0]
+
+    assert seen == ["active", "paused", "active"] * 4
+    assert prepared > 0

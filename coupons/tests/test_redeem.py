@@ -8,8 +8,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from campaigns.models import Campaign
-from campaigns.services import move, set_total_limit
+from campaigns.services import move
 from coupons.errors import CouponError
+from coupons.limiting import set_total_limit
 from coupons.models import Attempt, ContactUse, Coupon, Event
 from coupons.services import mark_sent, open_coupon, redeem, revoke
 from serials.models import Batch, Serial, Stock

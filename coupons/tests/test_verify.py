@@ -304,6 +304,29 @@ def test_a_scan_answered_meanwhile_keeps_its_first_answer_and_verifies_nothing(
     assert not Verification.objects.exists()
 
 
+def test_a_refused_scan_whose_repeat_was_taken_meanwhile_is_answered_as_taken(
+    campaign, store, clerk
+):
+    coupon = make_coupon(campaign, status="sent")
+    nonce = uuid4()
+    asked: list[bool] = []
+
+    def clock():
+        """After the refusal, and before it is kept, the second arrival is taken."""
+        asked.append(True)
+        if len(asked) == 2:
+            redeem(coupon.token, source=TEST)
+            scan(coupon.number, store=store, staff=clerk, nonce=nonce)
+        return timezone.now()
+
+    answer = scan(coupon.number, store=store, staff=clerk, nonce=nonce, clock=clock)
+
+    kept = Attempt.objects.get(nonce=nonce)
+    assert len(asked) >= 2
+    assert (answer.reason, answer.verification) == (kept.reason, kept.verification)
+    assert Verification.objects.count() == (kept.reason == "ok")
+
+
 def test_another_persons_scan_is_never_answered_for_the_same_nonce(
     campaign, store, clerk
 ):

@@ -16,7 +16,7 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.models import User
 from django.contrib.auth.views import LoginView, LogoutView
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.functional import Promise
@@ -31,21 +31,14 @@ from coupons import services
 from coupons.errors import MESSAGES, CouponError
 from coupons.forms import ScanForm, SignInForm, TakeBackForm
 from coupons.models import Attempt, Verification
-from coupons.pausing import pause_left
-from stores.access import access_store, stores_for
+from coupons.pausing import begin_scan, not_a_miss
+from stores.access import StaffRequest, access_store, stores_for
 from stores.models import Store
 
 logger = logging.getLogger(__name__)
 
 LATEST = 10  # verifications beside the scan field
 FRESH = timedelta(minutes=2)
-
-
-class StaffRequest(HttpRequest):
-    """A request of somebody signed in, with the name that the middleware gave it."""
-
-    user: User
-    request_id: str
 
 
 # --- signing in ----------------------------------------------------------------------
@@ -117,20 +110,42 @@ def check(request: StaffRequest, store: Store) -> HttpResponse:
         return redirect(f"{store_url(store)}?again=1")
     form = ScanForm(request.POST)
     if not form.is_valid():
+        if wants_json(request):
+            return as_json(services.Answer("invalid", words=form.problem), 400)
         return screen(request, store, problem=form.problem, status=400)
-    left = pause_left(request.user, at=timezone.now())
+    at = timezone.now()
+    left = begin_scan(request.user, at=at)
     if left is not None:
         return paused(request, store, left)
     text = form.cleaned_data["text"]
     scan_id = id_of_scan(form.cleaned_data["nonce"], store, request.user, text)
-    services.scan(
-        text,
-        store=store,
-        staff=request.user,
-        nonce=scan_id,
-        request_id=request.request_id,
-    )
+    is_miss = False
+    try:
+        found = services.scan(
+            text,
+            store=store,
+            staff=request.user,
+            nonce=scan_id,
+            request_id=request.request_id,
+        )
+        is_miss = found.reason == "invalid"
+    finally:  # what failed was no guess either
+        if not is_miss:
+            not_a_miss(request.user, at=at)
+    if wants_json(request):
+        return as_json(found, 200 if found.is_ok else 409)
     return redirect("store:answer", store.pk, scan_id)
+
+
+def as_json(found: services.Answer, status: int) -> HttpResponse:
+    return JsonResponse(found.shape(), status=status)
+
+
+def wants_json(request: HttpRequest) -> bool:
+    """Whether a till's own program asks, which reads the answer instead of a page."""
+    return request.get_preferred_type(["text/html", "application/json"]) == (
+        "application/json"
+    )
 
 
 def id_of_scan(nonce: UUID, store: Store, user: User, text: str) -> UUID:
@@ -143,16 +158,18 @@ def id_of_scan(nonce: UUID, store: Store, user: User, text: str) -> UUID:
 
 
 def paused(request: StaffRequest, store: Store, left: timedelta) -> HttpResponse:
-    logger.warning(
-        "scan.paused", extra={"user_id": request.user.pk, "store_id": store.pk}
-    )
     seconds = ceil(left.total_seconds())
     problem = ngettext(
-        "Too many codes were not ours. Wait %(seconds)d second, then scan again.",
-        "Too many codes were not ours. Wait %(seconds)d seconds, then scan again.",
+        "Too many scans, or too many that were not ours. Wait %(seconds)d second, then "
+        "scan again.",
+        "Too many scans, or too many that were not ours. Wait %(seconds)d seconds, then "
+        "scan again.",
         seconds,
     ) % {"seconds": seconds}
-    response = screen(request, store, problem=problem, status=429)
+    if wants_json(request):
+        response = as_json(services.Answer("too_many_tries", words=problem), 429)
+    else:
+        response = screen(request, store, problem=problem, status=429)
     response["Retry-After"] = str(seconds)
     return response
 
@@ -168,9 +185,11 @@ def answer(request: StaffRequest, store: Store, scan_id: UUID) -> HttpResponse:
         "verification__staff",
         "verification__coupon",
     )
-    attempt = get_object_or_404(
-        attempts, nonce=scan_id, store=store, staff=request.user
-    )
+    # Two of them only if SECRET_KEY was changed in between and the old one dropped.
+    mine = attempts.filter(nonce=scan_id, store=store, staff=request.user)
+    attempt = mine.order_by("pk").first()
+    if attempt is None:
+        raise Http404
     shown = shown_answer(attempt, user=request.user, at=timezone.now())
     return screen(request, store, shown=shown)
 
@@ -226,9 +245,7 @@ OTHER = Words("stop", gettext_lazy("Not taken"), gettext_lazy("Don't take it."))
 def shown_answer(attempt: Attempt, *, user: User, at: datetime) -> dict[str, Any]:
     """What the answer's panel shows. Taken-back verifications never stay green."""
     first = attempt.verification
-    is_taken_back = (
-        attempt.reason == "ok" and first is not None and first.undone_at is not None
-    )
+    is_taken_back = services.answer_of(attempt).is_taken_back
     words = TAKEN_BACK if is_taken_back else WORDS.get(attempt.reason, OTHER)
     campaign = attempt.coupon.campaign if attempt.coupon is not None else None
     return {
@@ -370,7 +387,10 @@ def take_back(
 def why_not(verification: Verification, *, user: User) -> CouponError | None:
     if verification.undone_at is not None:
         return CouponError("conflict")
-    if not may_take_back(verification, user=user, at=timezone.now()):
+    at = timezone.now()
+    if at >= verification.coupon.ends_at:
+        return CouponError("expired")
+    if not may_take_back(verification, user=user, at=at):
         return CouponError("too_late")
     return None
 
@@ -390,9 +410,8 @@ def try_to_take_back(
             request_id=request.request_id,
         )
     except CouponError as error:
-        verification.refresh_from_db()
         # Pressed twice: the first press did it, and the person sees that it worked.
-        if verification.undone_by_id != request.user.pk:
+        if not services.is_undone_by(verification.pk, request.user):
             return confirm_page(request, store, verification, form, error, status=409)
     messages.success(
         request,

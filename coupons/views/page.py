@@ -23,6 +23,7 @@ from django.http import (
 )
 from django.http.multipartparser import MultiPartParserError
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.translation import get_supported_language_variant
@@ -231,13 +232,16 @@ def screen(
     context = {
         "page": shown,
         "shop": shop(),
+        "nonce": str(request.csp_nonce),  # type: ignore[attr-defined]
         "problem": problem,
         "page_url": reverse("coupon:page", args=[token]) + query_of(request),
         "redeem_url": reverse("coupon:redeem", args=[token]) + query_of(request),
         "form_token": signed,
         "data": shown.data | beacon(coupon, signed),
     }
-    return render(request, "coupons/page.html", context, status=status)
+    # Without what the house's other pages get: sessions and messages are not for here.
+    page = render_to_string("coupons/page.html", context)
+    return HttpResponse(page, status=status)
 
 
 def beacon(coupon: Coupon, token: str) -> dict[str, str]:

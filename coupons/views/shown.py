@@ -6,11 +6,12 @@ It needs a coupon with its campaign, saved or not, so a specimen is shown the sa
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.utils import translation
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
@@ -21,8 +22,7 @@ from coupons.errors import MESSAGES, CouponError
 from coupons.models import Coupon
 from coupons.moments import TICKING, Moment, interval_words, left_words, zone_words
 from coupons.services import check_may_redeem
-from coupons.showing import MOST_STORES, Facts
-from stores.models import Store
+from coupons.showing import MOST_STORES, Facts, Place
 
 FEW_STORES = 4  # as many are listed without a press
 ANNOUNCED = (600, 300, 60)  # seconds left that a screen reader hears of
@@ -83,7 +83,7 @@ class CouponPage:
             return "out_of_stock"
         return "ready"
 
-    @property
+    @cached_property
     def part(self) -> str:
         """The template of what differs by state."""
         shown = self.state in ("ready", "redeemed", "verified")
@@ -106,11 +106,11 @@ class CouponPage:
 
     # Its words
 
-    @property
+    @cached_property
     def message(self) -> str:
         return str(MESSAGES.get(self.state, ""))
 
-    @property
+    @cached_property
     def advice(self) -> str:
         """What a closed coupon's customer may want to know, with its date."""
         if self.state == "not_started" and self.starts.at <= self.at:
@@ -157,11 +157,11 @@ class CouponPage:
             return Told(own, self.language)
         return Told(otherwise, self.campaign.language)
 
-    @property
+    @cached_property
     def benefit(self) -> str:
         return benefit_words(self.campaign)
 
-    @property
+    @cached_property
     def minimum(self) -> str:
         return condition_words(self.campaign)
 
@@ -170,25 +170,25 @@ class CouponPage:
     def moment(self, at: datetime, *, is_end: bool = False) -> Moment:
         return Moment(at, self.campaign.zone, is_end)
 
-    @property
+    @cached_property
     def now(self) -> Moment:
         return self.moment(self.at)
 
-    @property
+    @cached_property
     def zone(self) -> str:
         return zone_words(self.at.astimezone(self.campaign.zone))
 
-    @property
+    @cached_property
     def starts(self) -> Moment:
         return self.moment(self.campaign.use_starts_at)
 
-    @property
+    @cached_property
     def starts_before_ends(self) -> str:
         """The start as the first half of a period, whose zone the end names."""
         is_same = self.starts.offset == self.ends.offset
         return self.starts.without_zone if is_same else str(self.starts)
 
-    @property
+    @cached_property
     def ends(self) -> Moment:
         return self.moment(self.coupon.ends_at, is_end=True)
 
@@ -205,7 +205,7 @@ class CouponPage:
         starts = self.campaign.use_starts_at
         return starts if self.state == "not_started" and starts > self.at else None
 
-    @property
+    @cached_property
     def left(self) -> str:
         return left_words(self.until - self.at) if self.until else ""
 
@@ -255,7 +255,7 @@ class CouponPage:
     def look(self) -> dict[str, str]:
         return self.campaign.look()
 
-    @property
+    @cached_property
     def colours(self) -> SafeString:
         """The campaign's colours as CSS custom properties; the default for no colour."""
         names = {
@@ -272,7 +272,7 @@ class CouponPage:
         wanted = self.look[name]
         return wanted if is_colour(wanted) else default_of(name)
 
-    @property
+    @cached_property
     def image_url(self) -> str:
         return self.campaign.image.url if self.campaign.image else ""
 
@@ -281,11 +281,11 @@ class CouponPage:
         """Absolute, as a link preview needs it."""
         return settings.SITE_URL + self.image_url if self.image_url else ""
 
-    @property
+    @cached_property
     def button_url(self) -> str:
         return safe_link(self.look["button_url"], WEB)
 
-    @property
+    @cached_property
     def button(self) -> Told:
         label = self.look["button_label"] or _("To the shop")
         told = self.told("button_label", label)
@@ -294,7 +294,7 @@ class CouponPage:
     # Where
 
     @property
-    def stores(self) -> Sequence[Store]:
+    def stores(self) -> Sequence[Place]:
         return self.facts.stores[:MOST_STORES]
 
     @property
@@ -314,15 +314,22 @@ class CouponPage:
             "now": in_milliseconds(self.at),
             "offset": self.now.offset,
             "copied": _("Copied"),
-            "announced": {
-                seconds: _("%(time)s left")
-                % {"time": interval_words(Campaign.Unit.MINUTES, seconds // 60)}
-                for seconds in ANNOUNCED
-            },
+            "announced": announced(self.language),
         }
         if self.until and self.until - self.at < TICKING:
             data["until"] = in_milliseconds(self.until)
         return data
+
+
+@cache
+def announced(language: str) -> dict[int, str]:
+    """What a screen reader hears when so many seconds are left."""
+    with translation.override(language):
+        return {
+            seconds: _("%(time)s left")
+            % {"time": interval_words(Campaign.Unit.MINUTES, seconds // 60)}
+            for seconds in ANNOUNCED
+        }
 
 
 def in_milliseconds(at: datetime) -> int:
@@ -330,7 +337,8 @@ def in_milliseconds(at: datetime) -> int:
 
 
 def default_of(field_name: str) -> str:
-    return str(getattr(Campaign(), field_name))
+    field: Any = Campaign._meta.get_field(field_name)
+    return str(field.default)
 
 
 def safe_link(url: str, schemes: Sequence[str]) -> str:

@@ -97,6 +97,19 @@ def test_a_second_worker_stays_out(shop):
     assert preparable(timezone.now() + timedelta(seconds=31)) == [delivery.pk]
 
 
+def test_a_dead_workers_preparation_waits_no_longer_than_its_lease(shop, settings):
+    delivery = shop.start(5)
+    with pytest.raises(Died):
+        prepare(delivery.pk, clock=dies_at(2))
+
+    prepare(delivery.pk)
+    assert fresh(delivery).total == 0
+    after = timezone.now() + settings.SEND_LEASE + timedelta(seconds=1)
+    prepare(delivery.pk, clock=lambda: after)
+
+    assert fresh(delivery).state == Delivery.State.READY
+
+
 def test_prepared_twice_it_stays_as_it_is(shop):
     delivery = shop.ready(5)
 

@@ -3,119 +3,49 @@
 Real processes on a real database; messages are counted by LINE's look-alike.
 """
 
-import json
 import os
 import signal
-import subprocess
-import sys
 import time
-from contextlib import contextmanager
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from django.conf import settings as live_settings
 from django.db import connection
 
 from providers.line import Kind, LineClient
 from providers.line_messages import push_body, text_message
 from sandbox.testing import start_sandbox
+from testing.processes import Processes, kill
+from testing.servers import quiet_port
 
 pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True)]
 
-ROOT = Path(live_settings.BASE_DIR)
 
-
-class Processes:
-    """Processes with one database, one queue and one LINE of their own."""
-
-    def __init__(self, folder, line):
-        self.folder = folder
-        self.line = line
-        self.env = os.environ | {
-            "VAR_DIR": str(folder),
-            "DATABASE_URL": self.database(),
-            "LINE_API_URL": line.url,
-            "SEND_LEASE": "3",
-            "SEND_DEADLINE": "2",
-            "SEND_THREADS": "8",
-            "SEND_RATE": "60",
-            "SWEEP_EVERY": "1",
-            "LOG_LEVEL": "WARNING",
-            "REDIS_URL": "",
-        }
-
-    def database(self):
-        if connection.vendor == "sqlite":
-            return f"sqlite:///{self.folder / 'test.sqlite3'}"
-        name = connection.settings_dict["NAME"]
-        return os.environ["DATABASE_URL"].rpartition("/")[0] + f"/{name}"
-
-    def prepare_database(self):
-        if connection.vendor == "sqlite":
-            self.run("manage.py", "migrate", "--verbosity", "0", "--skip-checks")
-
-    def run(self, *command, **env):
-        return subprocess.run(
-            [sys.executable, *command],
-            env=self.env | env,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
-
-    def step(self, *command):
-        done = self.run("-m", "deliveries.tests.far", *command)
-        assert done.returncode == 0, done.stderr[-3000:]
-        return json.loads(done.stdout)
-
-    def celery(self, name, *command):
-        with (self.folder / f"{name}.log").open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", "celery", "-A", "couponadmin", *command],
-                env=self.env,
-                cwd=ROOT,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-
-    def worker(self, name):
-        options = ("--concurrency", "1", "--loglevel", "WARNING")
-        return self.celery(name, "worker", "-n", f"{name}@%h", *options)
-
-    @contextmanager
-    def beat(self):
-        process = self.celery("beat", "beat", "-s", str(self.folder / "schedule"))
-        try:
-            yield
-        finally:
-            kill(process)
-
-    def logs(self):
-        return "\n".join(p.read_text()[-2000:] for p in self.folder.glob("*.log"))
-
-
-def kill(process):
-    """The whole group at once, as when the machine loses its power."""
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait(10)
+def database(folder):
+    """The test's database, as other processes reach it."""
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{folder / 'test.sqlite3'}"
+    name = connection.settings_dict["NAME"]
+    return os.environ["DATABASE_URL"].rpartition("/")[0] + f"/{name}"
 
 
 @pytest.fixture
-def processes(tmp_path):
+def line():
     with start_sandbox(token="token") as line:
-        found = Processes(tmp_path, line)
-        found.prepare_database()
-        yield found
+        yield line
 
 
-def start(processes, count):
+@pytest.fixture
+def processes(tmp_path, line):
+    found = Processes(tmp_path, DATABASE_URL=database(tmp_path), LINE_API_URL=line.url)
+    if connection.vendor == "sqlite":
+        found.run("manage.py", "migrate", "--verbosity", "0", "--skip-checks")
+    return found
+
+
+def start(processes, line, count):
     users = processes.step("start", str(count))
     for number, user in enumerate(users):
-        processes.line.add_friend(user, f"Friend {number}")
+        line.add_friend(user, f"Friend {number}")
     return users
 
 
@@ -127,15 +57,12 @@ def wait_until(ready, processes, seconds=90):
     ends = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > ends:
-            counts = taken(processes.line)
-            report = processes.step("report")
-            pytest.fail(f"{counts} taken, {report}\n{processes.logs()}")
-        time.sleep(0.05)
+            pytest.fail(f"{processes.step('report')}\n{processes.logs()}")
+        time.sleep(0.2)
 
 
-def test_killed_workers_lose_nobody_and_message_nobody_twice(processes):
-    line = processes.line
-    users = start(processes, 200)
+def test_killed_workers_lose_nobody_and_message_nobody_twice(processes, line):
+    users = start(processes, line, 200)
     line.fault("push", "accept_then_drop", share=0.15, seed=7)
 
     with processes.beat():
@@ -161,9 +88,10 @@ def test_killed_workers_lose_nobody_and_message_nobody_twice(processes):
 @pytest.mark.parametrize(
     "place", ["before_http", "after_http_before_commit", "after_commit"]
 )
-def test_a_worker_that_dies_at_a_chosen_place_leaves_it_to_the_next(processes, place):
-    line = processes.line
-    users = start(processes, 12)
+def test_a_worker_that_dies_at_a_chosen_place_leaves_it_to_the_next(
+    processes, line, place
+):
+    users = start(processes, line, 12)
     processes.step("prepare")
     sending = ("-m", "deliveries.tests.far", "send")
 
@@ -176,10 +104,30 @@ def test_a_worker_that_dies_at_a_chosen_place_leaves_it_to_the_next(processes, p
     assert processes.step("report")["accepted"] == 12
 
 
-def test_the_count_would_show_a_second_message(processes):
+def test_after_a_long_outage_a_worker_sends_nothing_until_somebody_resumes(
+    processes, line
+):
+    users = start(processes, line, 5)
+    processes.step("age", "11")
+
+    with processes.beat():
+        worker = processes.worker("one")
+        try:
+            wait_until(lambda: processes.step("report")["state"] == "paused", processes)
+            report = processes.step("report")
+            assert "No worker ran for 11 minutes" in report["reason"]
+            assert line.counts() == {}
+            processes.step("go_on")
+            wait_until(lambda: processes.step("report")["state"] == "done", processes)
+        finally:
+            kill(worker)
+
+    assert line.counts() == dict.fromkeys(users, 1)
+
+
+def test_the_count_would_show_a_second_message(processes, line):
     """The control: what all of this prevents is something that the harness sees."""
-    line = processes.line
-    [user] = start(processes, 1)
+    [user] = start(processes, line, 1)
     processes.step("prepare")
     processes.step("send", "2")
 
@@ -189,3 +137,29 @@ def test_the_count_would_show_a_second_message(processes):
 
     assert outcome.kind == Kind.ACCEPTED
     assert line.counts() == {user: 2}
+
+
+# --- the queue is away --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("broker", ["closed", "silent"])
+def test_a_queue_that_is_away_only_delays_what_people_ask_for(processes, line, broker):
+    """Every button that wakes a worker answers as always; the sweep does the work."""
+    queue = processes.env["REDIS_URL"]
+    processes.env["REDIS_URL"] = f"redis://127.0.0.1:{quiet_port()}/0"
+    pressed = processes.step("press", broker)
+    processes.env["REDIS_URL"] = queue
+
+    assert pressed["answers"] == dict.fromkeys(
+        ["send", "pause", "resume", "cancel", "upload", "confirm"], 302
+    )
+    with processes.beat():
+        worker = processes.worker("one")
+        try:
+            wait_until(lambda: processes.step("left") == DONE_LATER, processes)
+        finally:
+            kill(worker)
+    assert line.counts() == dict.fromkeys(pressed["users"], 1)
+
+
+DONE_LATER = {"deliveries": ["done", "cancelled"], "batches": ["ready"]}

@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from campaigns.services import move
 from connections.clients import line_client
-from connections.models import Connection
-from connections.services import words_for
+from connections.models import Bucket, Connection
+from connections.services import save_credentials, words_for
 from coupons.models import Coupon
 from coupons.services import Source, revoke
 from deliveries.models import Delivery, Dispatch
@@ -114,6 +114,32 @@ def test_an_endless_answer_ends_at_the_deadline(shop, quick, fault):
     assert list(shop.counts().values()) == [1]
 
 
+def test_no_answer_by_the_deadline_is_repeated_with_the_same_key_and_bytes(shop, quick):
+    delivery = shop.ready(1)
+    shop.line.fault("push", "slow", times=1, seconds=5)
+
+    send()
+    assert delivery.dispatches.get().failures == 1
+    send(clock=later(seconds=5))
+
+    first, second = shop.line.requests("push")
+    assert (first.retry_key, first.body_hash) == (second.retry_key, second.body_hash)
+    assert second.status == 409
+    assert list(shop.counts().values()) == [1]
+
+
+def test_an_answer_that_trickles_is_cut_at_the_deadline_and_its_status_counts(
+    shop, quick
+):
+    delivery = shop.ready(1)
+    shop.line.fault("push", "trickle", times=1, seconds=60)
+
+    send()  # ends at all, for a byte a minute trips no time-out per read
+
+    assert numbers(delivery) == (1, 0, 0, 0)
+    assert len(shop.line.requests("push")) == 1
+
+
 @pytest.mark.parametrize("fault", ["html", "half_json"])
 def test_an_unreadable_200_is_accepted(shop, fault):
     delivery = shop.ready(1)
@@ -149,6 +175,20 @@ def test_too_fast_waits_and_is_no_failure(shop):
 
     assert numbers(delivery) == (2, 0, 0, 0)
     assert set(shop.counts().values()) == {1}
+
+
+def test_too_fast_holds_everything_of_the_account_back(shop):
+    shop.ready(2)
+    shop.line.fault("push", "429_rate", times=1)
+
+    send()
+
+    bucket = Bucket.objects.get(connection=shop.connection)
+    refused = shop.line.requests("push")[0]
+    assert refused.status == 429
+    assert bucket.free_at.timestamp() >= refused.at + 1
+    connection = fresh_connection(shop)
+    assert (connection.failures, connection.resting_until) == (0, None)
 
 
 def test_a_used_up_month_pauses_the_delivery_and_keeps_its_rows(shop):
@@ -213,6 +253,30 @@ def test_a_bad_token_pauses_the_account_and_keeps_the_rows(shop):
     shop.connection.resume()
     send()
     assert numbers(delivery) == (3, 0, 0, 0)
+
+
+def test_with_a_new_token_the_rest_is_sent_once(shop):
+    delivery = shop.ready(4)
+    shop.line.fault("push", "accept_then_drop", times=1)
+    send()  # one is in doubt; the others are accepted
+    shop.line.add_channel(token="renewed")
+    rest = shop.ready(2)
+    send(clock=later(seconds=5))
+    assert fresh_connection(shop).state == Connection.State.PAUSED
+
+    connection = fresh_connection(shop)
+    save_credentials(connection, access_token="renewed")
+    connection.save()
+    connection.resume()
+    send(clock=later(seconds=10))
+
+    assert numbers(delivery) == (4, 0, 0, 0)
+    assert numbers(rest) == (2, 0, 0, 0)
+    assert list(shop.counts().values()) == [1] * 6
+
+
+def fresh_connection(shop):
+    return Connection.objects.get(pk=shop.connection.pk)
 
 
 def test_a_token_that_cannot_be_read_pauses_the_account(shop, settings):

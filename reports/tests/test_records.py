@@ -121,7 +121,8 @@ def test_a_record_tells_its_story(viewer, verified):
         reverse("admin:reports_redemptionrecord_change", args=[verified.pk])
     )
 
-    kinds = [event.kind for event in response.context["events"]]
+    days = response.context["story"].days
+    kinds = [step.kind for day in days for step in day.steps]
     assert kinds == ["issued", "sent", "opened", "redeemed", "verified"]
     assert verified.token not in response.content.decode()
 

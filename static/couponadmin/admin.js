@@ -5,3 +5,8 @@ document.addEventListener("submit", (event) => {
     event.preventDefault();
   }
 });
+
+// After a refused form, whoever fills it in starts where something is wrong.
+document.addEventListener("DOMContentLoaded", () => {
+  document.querySelector("#content form [aria-invalid='true']")?.focus();
+});

@@ -314,7 +314,7 @@ def test_with_the_broker_away_the_webhook_is_stored_and_answered(
 
     assert answer.status_code == 200
     assert InboundEvent.objects.count() == 1
-    assert "on_commit" in caplog.text
+    assert "broker.away" in caplog.text
 
 
 def test_the_log_has_ids_only(client, connection, caplog):

@@ -1,0 +1,212 @@
+"""The campaign with its numbers, its state's buttons and the way to its records."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.loader import render_to_string
+from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext as gettext_now
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_POST
+from unfold.decorators import display
+
+from campaigns.admin import CampaignAdmin
+from campaigns.errors import CampaignError
+from campaigns.models import Campaign
+from campaigns.services import move
+from coupons.limiting import set_total_limit
+from deliveries.models import Delivery
+from reports.forms import CampaignOverviewForm
+from reports.numbers import Numbers, numbers_for, numbers_of
+from serials.models import Batch
+
+STATE_COLOURS = {
+    Campaign.State.DRAFT: "info",
+    Campaign.State.ACTIVE: "success",
+    Campaign.State.PAUSED: "warning",
+    Campaign.State.ENDED: "default",
+}
+# What may be done in which state, in the order of the buttons.
+STEPS_BY_STATE = {
+    Campaign.State.DRAFT: [("activate", _("Activate"))],
+    Campaign.State.ACTIVE: [("pause", _("Pause")), ("end", _("End for good"))],
+    Campaign.State.PAUSED: [("resume", _("Resume")), ("end", _("End for good"))],
+    Campaign.State.ENDED: [],
+}
+
+
+class CampaignList(ChangeList):
+    """Puts each shown campaign's numbers beside it, two queries a page."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        found = numbers_of(campaign.pk for campaign in self.result_list)
+        for campaign in self.result_list:
+            campaign.numbers = found[campaign.pk]
+
+
+@admin.register(Campaign)
+class CampaignOverviewAdmin(CampaignAdmin):
+    """Campaigns with numbers, the state's buttons and the way to their records."""
+
+    form = CampaignOverviewForm
+    list_display = (
+        "name",
+        "shown_state",
+        "usable_until",
+        "sent",
+        "opened",
+        "redeemed",
+        "verified",
+        "stock_left",
+    )
+    list_filter = ("state",)
+    list_per_page = 25
+    show_full_result_count = False
+    change_form_outer_before_template = "reports/campaign_panel.html"
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return CampaignList
+
+    @display(description=_("state"), ordering="state", label=STATE_COLOURS)
+    def shown_state(self, campaign: Campaign) -> tuple[str, str]:
+        return campaign.state, str(campaign.get_state_display())
+
+    @admin.display(description=_("usable until"), ordering="use_ends_at")
+    def usable_until(self, campaign: Campaign) -> str:
+        return f"{campaign.use_ends_at.astimezone(campaign.zone):%Y-%m-%d %H:%M}"
+
+    def numbers(self, campaign: Campaign) -> Numbers:
+        numbers: Numbers = campaign.numbers  # type: ignore[attr-defined]
+        return numbers
+
+    @admin.display(description=_("sent"))
+    def sent(self, campaign: Campaign) -> int:
+        return self.numbers(campaign).sent
+
+    @admin.display(description=_("opened, at least"))
+    def opened(self, campaign: Campaign) -> int:
+        return self.numbers(campaign).opened
+
+    @admin.display(description=_("redeemed"))
+    def redeemed(self, campaign: Campaign) -> int:
+        return self.numbers(campaign).redeemed
+
+    @admin.display(description=_("verified"))
+    def verified(self, campaign: Campaign) -> int:
+        return self.numbers(campaign).verified
+
+    @admin.display(description=_("stock left"))
+    def stock_left(self, campaign: Campaign) -> str:
+        return render_to_string(
+            "reports/_stock.html", {"numbers": self.numbers(campaign)}
+        )
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        own = [
+            path(
+                "<int:pk>/move/<str:action>/",
+                view(require_POST(self.move)),
+                name="campaigns_campaign_move",
+            ),
+        ]
+        return [*own, *super().get_urls()]
+
+    def move(self, request: HttpRequest, pk: int, action: str) -> HttpResponse:
+        """Activate, pause, resume or end, as a button of the campaign's page asks."""
+        campaign = self.get_object(request, str(pk))
+        if campaign is None:
+            raise Http404
+        if not self.has_change_permission(request, campaign):
+            raise PermissionDenied
+        if action not in dict(STEPS_BY_STATE[Campaign.State(campaign.state)]):
+            action = ""
+        try:
+            if not action:
+                raise CampaignError(
+                    "wrong_state",
+                    gettext_now("The campaign is in another state by now. Look again."),
+                )
+            move(campaign.pk, action)
+        except CampaignError as error:
+            messages.error(request, error.message)
+        else:
+            campaign.refresh_from_db()
+            self.log_change(request, campaign, f"{action}: {campaign.state}")
+            messages.success(request, said_after(action))
+        return HttpResponseRedirect(
+            reverse("admin:campaigns_campaign_change", args=[pk])
+        )
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        extra = dict(extra_context or {})
+        campaign = self.get_object(request, object_id) if object_id else None
+        if campaign is not None:
+            extra |= panel_of(campaign)
+            extra["may_change"] = self.has_change_permission(request, campaign)
+        try:
+            return super().changeform_view(request, object_id, form_url, extra)
+        except CampaignError as error:  # true a moment ago; nothing was saved
+            messages.error(request, error.message)
+            return HttpResponseRedirect(request.path)
+
+    def save_model(
+        self, request: HttpRequest, obj: Campaign, form: Any, change: bool
+    ) -> None:
+        super().save_model(request, obj, form, change)
+        if "limit_in_total" in form.cleaned_data:
+            set_total_limit(obj, form.cleaned_data["limit_in_total"])
+
+    def response_add(
+        self, request: HttpRequest, obj: Campaign, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        """Stay on the new campaign: its next step, serials, is offered there."""
+        if "_addanother" in request.POST or "_popup" in request.POST:
+            return super().response_add(request, obj, post_url_continue)
+        messages.success(
+            request,
+            gettext_now("“%(name)s” is saved as a draft. Next: give it serials.")
+            % {"name": obj.name},
+        )
+        return HttpResponseRedirect(
+            reverse("admin:campaigns_campaign_change", args=[obj.pk])
+        )
+
+
+def said_after(action: str) -> str:
+    """What has changed, in words that answer the next question."""
+    return {
+        "activate": gettext_now("The campaign is active: coupons can be sent."),
+        "pause": gettext_now(
+            "Paused: nothing is sent or redeemed. What is redeemed can still be verified."
+        ),
+        "resume": gettext_now("The campaign is active again."),
+        "end": gettext_now("The campaign has ended."),
+    }[action]
+
+
+def panel_of(campaign: Campaign) -> dict[str, Any]:
+    """What the panel above the campaign's form shows."""
+    records = reverse("admin:reports_redemptionrecord_changelist")
+    state = Campaign.State(campaign.state)
+    return {
+        "campaign": campaign,
+        "numbers": numbers_for(campaign),
+        "batches": Batch.objects.filter(campaign=campaign).select_related("stock")[:20],
+        "recent_deliveries": Delivery.objects.filter(campaign=campaign).select_related(
+            "contact_list", "contact"
+        )[:5],
+        "steps": STEPS_BY_STATE[state],
+        "state_colour": STATE_COLOURS[state],
+        "records_url": f"{records}?campaign__id__exact={campaign.pk}",
+    }
