@@ -2,13 +2,15 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.http import HttpRequest
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 
 from campaigns.forms import CampaignForm
 from campaigns.models import Campaign, CampaignText, Group, Template
+from campaigns.services import set_own_password, stores_on_page
 
 COLOURS = (
     "background_colour",
@@ -67,8 +69,8 @@ class CampaignAdmin(ModelAdmin):
                 "classes": ("tab",),
                 "fields": (
                     "barcode",
-                    ("limit_per_contact", "limit_in_total"),
-                    "warn_below",
+                    "limit_per_contact",
+                    ("limit_in_total", "stock_warning"),
                     "is_case_sensitive",
                 ),
             },
@@ -82,7 +84,15 @@ class CampaignAdmin(ModelAdmin):
         ),
         (
             _("Stores"),
-            {"classes": ("tab",), "fields": ("verifying", "stores")},
+            {
+                "classes": ("tab",),
+                "fields": (
+                    "verifying",
+                    "stores",
+                    ("new_password", "new_password_again"),
+                    "forget_password",
+                ),
+            },
         ),
         (
             _("More"),
@@ -120,6 +130,30 @@ class CampaignAdmin(ModelAdmin):
             fields = {field.name for field in Campaign._meta.concrete_fields}
             changed = [name for name in form.cleaned_data if name in fields]
             obj.save(update_fields=[*changed, "updated_at"])
+        new_password = form.cleaned_data.get("new_password", "")
+        if new_password or form.cleaned_data.get("forget_password"):
+            set_own_password(obj, new_password)
+
+    def save_related(
+        self, request: HttpRequest, form: Any, formsets: Any, change: bool
+    ) -> None:
+        super().save_related(request, form, formsets, change)
+        campaign = form.instance
+        if campaign.verified_on_page and not stores_on_page(campaign).exists():
+            messages.warning(request, nowhere_words(campaign))
+
+
+def nowhere_words(campaign: Campaign) -> str:
+    """Why nobody can verify on the customer's page yet, and what to do."""
+    if campaign.verified_on_page == "password":
+        return gettext(
+            "No open store that takes this campaign has a password yet, so its coupons "
+            "can only be scanned. Set one on the store's page, or one for the campaign."
+        )
+    return gettext(
+        "No open store takes this campaign yet, so nobody can mark its coupons as used. "
+        "Open a store, or choose another one."
+    )
 
 
 @admin.register(Group)

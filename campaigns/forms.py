@@ -7,17 +7,25 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import (
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminSelect2Widget,
     UnfoldAdminSplitDateTimeWidget,
+    UnfoldBooleanSwitchWidget,
 )
 
 from campaigns.clocks import end_of_day, to_instant
 from campaigns.images import clean_image
 from campaigns.models import Campaign, TotalLimit
-from stores.forms import zone_choices
+from stores.forms import (
+    AgainField,
+    NewPasswordField,
+    changed_words,
+    check_again,
+    zone_choices,
+)
 
 if TYPE_CHECKING:  # generic in the stubs alone
     CampaignModelForm = forms.ModelForm[Campaign]
@@ -72,7 +80,7 @@ class ZonedDateTimeField(forms.SplitDateTimeField):
 
 
 class CampaignForm(CampaignModelForm):
-    """A campaign with its limit in total."""
+    """A campaign with its limit in total, and when to warn of a low stock."""
 
     time_zone = forms.ChoiceField(
         label=_("Time zone"),
@@ -112,13 +120,42 @@ class CampaignForm(CampaignModelForm):
         ),
     )
 
+    stock_warning = forms.IntegerField(
+        label=_("Warn when fewer than … are left"),
+        required=False,
+        min_value=1,
+        max_value=100_000_000,
+        error_messages={"min_value": _("At least 1. Leave it empty for no warning.")},
+        widget=UnfoldAdminIntegerFieldWidget,
+        help_text=_(
+            "Managers get one mail when the stock of serials, or what the limit in total "
+            "leaves, falls below this. Empty: never."
+        ),
+    )
+
+    new_password = NewPasswordField(
+        label=_("The campaign's own password"), required=False
+    )
+    new_password_again = AgainField(label=_("The same again"), required=False)
+    forget_password = forms.BooleanField(
+        label=_("Remove it: each store's own password counts again"),
+        required=False,
+        widget=UnfoldBooleanSwitchWidget,
+    )
+
     class Meta:
         model = Campaign
         fields = "__all__"  # noqa: DJ007 - CampaignAdmin's fieldsets choose
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._offer_what_works()
+        for name in ("instructions", "memo"):
+            if name in self.fields:
+                self.fields[name].widget.attrs["rows"] = 5
+        if "new_password" in self.fields:
+            self.fields["new_password"].help_text = self._password_words()
+            if not self.instance.password:
+                self.fields["forget_password"].widget = forms.HiddenInput()
         zone = self._zone()
         for field in self.fields.values():
             if isinstance(field, ZonedDateTimeField):
@@ -127,19 +164,15 @@ class CampaignForm(CampaignModelForm):
             limit = TotalLimit.objects.filter(campaign=self.instance).first()
             self.fields["limit_in_total"].initial = limit.quota if limit else None
 
-    def _offer_what_works(self) -> None:
-        """Leave out ways of verifying that the coupon page does not have yet."""
-        verifying = self.fields.get("verifying")
-        if isinstance(verifying, forms.ChoiceField):
-            offered = {"none", "scan", self.instance.verifying}
-            verifying.choices = [
-                (value, label)
-                for value, label in Campaign.Verifying.choices
-                if value in offered
-            ]
-        for name in ("instructions", "memo"):
-            if name in self.fields:
-                self.fields[name].widget.attrs["rows"] = 5
+    def _password_words(self) -> str:
+        """Whether there is one; what it is never comes back to the page."""
+        if not self.instance.password:
+            return gettext(
+                "At least 6 characters. Instead of the stores' own, for campaigns that "
+                "are verified by store password. Empty: each store's own counts."
+            )
+        changed = changed_words(self.instance.password_changed_at, self.instance.zone)
+        return gettext("%(set)s Leave it empty to keep it.") % {"set": changed}
 
     def _zone(self) -> zoneinfo.ZoneInfo:
         """The zone that the dates are written in: the one chosen in this very form."""
@@ -157,6 +190,7 @@ class CampaignForm(CampaignModelForm):
         self._clean_period("use_starts_at", "use_ends_at")
         self._clean_period("send_starts_at", "send_ends_at")
         self._clean_benefit()
+        self._clean_password()
         if cleaned.get("expiry") in ("from_sending", "from_redemption"):
             if not cleaned.get("expiry_amount"):
                 self.add_error("expiry_amount", _("Say after how long: 1 or more."))
@@ -167,6 +201,14 @@ class CampaignForm(CampaignModelForm):
             if missing not in self.errors:
                 self.add_error(missing, _("The button needs a label and a link."))
         return cleaned
+
+    def _clean_password(self) -> None:
+        check_again(self, "new_password", "new_password_again")
+        given = self.cleaned_data
+        if given.get("new_password") and given.get("forget_password"):
+            self.add_error(
+                "forget_password", _("Either set another one or remove it, not both.")
+            )
 
     def _clean_period(self, start: str, end: str) -> None:
         starts, ends = self.cleaned_data.get(start), self.cleaned_data.get(end)

@@ -14,7 +14,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
-from stores.models import Store, validate_time_zone
+from stores.models import Store, is_hash_of, validate_time_zone
 
 validate_colour = RegexValidator(
     r"\A#(?:[0-9A-Fa-f]{6}|[0-9A-Fa-f]{8})\Z",
@@ -233,13 +233,13 @@ class Campaign(models.Model):
         related_name="campaigns",
         help_text=_("Where it is taken. None chosen means in every store."),
     )
+    # Hashed. Where there is one, it counts at every store instead of the store's.
+    password = models.CharField(max_length=128, blank=True, editable=False)
+    password_changed_at = models.DateTimeField(null=True, editable=False)
 
     # Serials
     is_case_sensitive = models.BooleanField(
         _("capital and small letters differ in serials"), default=False
-    )
-    warn_below = models.PositiveIntegerField(
-        _("warn when stock falls below"), null=True, blank=True
     )
 
     group = models.ForeignKey(
@@ -313,6 +313,20 @@ class Campaign(models.Model):
         """Whether the store takes this campaign's coupons; none named means all."""
         named = {store.pk for store in self.stores.all()}
         return not named or store_id in named
+
+    @property
+    def verified_on_page(self) -> str:
+        """How staff mark a coupon as used on the customer's page: button, password, ""."""
+        ways = {
+            self.Verifying.BUTTON: "button",
+            self.Verifying.PASSWORD: "password",
+            self.Verifying.PASSWORD_SCAN: "password",
+        }
+        return ways.get(self.Verifying(self.verifying), "")
+
+    def has_password(self, raw: str) -> bool:
+        """Whether it is the campaign's own; slow, see `is_hash_of`."""
+        return is_hash_of(raw, self.password)
 
     def look(self) -> dict[str, str]:
         """The colours and button in force: what the group fills in beats our own."""

@@ -20,7 +20,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from connections.usage import is_pointed_at
 from stores.access import grantable_groups, may_manage
-from stores.forms import StoreForm, StorePasswordForm
+from stores.forms import StoreForm, StorePasswordForm, changed_words
 from stores.models import Store, StoreStaff
 from stores.services import set_store_password
 
@@ -92,7 +92,10 @@ class StoreAdmin(KeptWhileUsed):
     @admin.display(description=_("store password"))
     def password_words(self, store: Store) -> str:
         if store.password:
-            return gettext("Set. It is kept as a hash and cannot be shown.")
+            changed = changed_words(store.password_changed_at, store.zone)
+            return gettext("%(set)s It is kept as a hash and cannot be shown.") % {
+                "set": changed
+            }
         return gettext("Not set. The button at the top of the page sets it.")
 
     @display(

@@ -2,16 +2,18 @@
 
 import functools
 import zoneinfo
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.formats import date_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelect2Widget
 
-from stores.models import Store
-from stores.services import MIN_PASSWORD
+from stores.models import Store, is_typable
+from stores.services import LEAST_VARIETY, MAX_PASSWORD, MIN_PASSWORD
 
 if TYPE_CHECKING:  # generic in the stubs alone
     StoreModelForm = forms.ModelForm[Store]
@@ -41,36 +43,69 @@ class StoreForm(StoreModelForm):
         fields = ("name", "address", "time_zone", "is_active")
 
 
+def changed_words(at: datetime | None, zone: zoneinfo.ZoneInfo) -> str:
+    """That there is a password, and since when; all that is ever told of one."""
+    if at is None:
+        return gettext("Set.")
+    return gettext("Set, last changed on %(when)s (%(zone)s).") % {
+        "when": date_format(at.astimezone(zone), "DATETIME_FORMAT"),
+        "zone": zone.key,
+    }
+
+
+def validate_new_password(raw: str) -> None:
+    """Refuse what nobody can type, and what anybody guesses."""
+    if not is_typable(raw):
+        raise ValidationError(
+            gettext("It has characters that nobody can type. Choose others.")
+        )
+    if len(set(raw)) < LEAST_VARIETY:
+        raise ValidationError(
+            gettext("Use at least three different characters: this is guessed fast.")
+        )
+
+
+class NewPasswordField(forms.CharField):
+    """A password that staff will type on customers' phones: write-only."""
+
+    default_validators = [validate_new_password]
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            min_length=MIN_PASSWORD,
+            max_length=MAX_PASSWORD,
+            widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
+            error_messages={"min_length": _("Use at least 6 characters.")},
+            **options,
+        )
+
+
+class AgainField(forms.CharField):
+    """The same password once more: what is typed unseen may be a slip."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
+            **options,
+        )
+
+
+def check_again(form: forms.BaseForm, first: str, second: str) -> None:
+    """Complain at the second of two fields when they are not the same."""
+    given = form.cleaned_data
+    if first in given and second in given and given[first] != given[second]:
+        form.add_error(second, gettext("The two are not the same. Type both again."))
+
+
 class StorePasswordForm(forms.Form):
     """A new store password, typed twice."""
 
-    password = forms.CharField(
-        label=_("New password"),
-        min_length=MIN_PASSWORD,
-        max_length=128,
-        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
-        help_text=_("At least 6 characters."),
+    password = NewPasswordField(
+        label=_("New password"), help_text=_("At least 6 characters.")
     )
-    again = forms.CharField(
-        label=_("The same again"),
-        max_length=128,
-        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
-    )
-
-    def clean_password(self) -> str:
-        password: str = self.cleaned_data["password"]
-        if len(set(password)) < 3:
-            raise ValidationError(
-                gettext(
-                    "Use at least three different characters: this is guessed fast."
-                )
-            )
-        return password
+    again = AgainField(label=_("The same again"))
 
     def clean(self) -> dict[str, Any]:
-        given = super().clean() or {}
-        if "password" in given and given.get("again") not in (None, given["password"]):
-            self.add_error(
-                "again", gettext("The two are not the same. Type both again.")
-            )
+        given = super().clean() or self.cleaned_data
+        check_again(self, "password", "again")
         return given

@@ -2,7 +2,8 @@
 
 from stores.models import Store
 
-MIN_PASSWORD = 6
+MIN_PASSWORD, MAX_PASSWORD = 6, 128  # characters
+LEAST_VARIETY = 3  # different ones among them
 
 
 def set_store_password(store: Store, raw: str) -> None:

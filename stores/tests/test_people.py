@@ -43,7 +43,7 @@ def make_powerful(**fields):
     return user
 
 
-def test_a_manager_adds_a_person_with_a_role(boss):
+def test_a_manager_adds_a_person_with_a_role(argon2, boss):
     role = Group.objects.get(name="Store staff")
 
     answer = boss.post(

@@ -6,7 +6,7 @@ from django.db import connection as database
 from django.urls import reverse
 
 from stores.models import Store
-from testing.factories import make_store, make_user
+from testing.factories import instant, make_store, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -57,7 +57,7 @@ def test_a_time_zone_that_is_none_is_refused(manager):
     assert not Store.objects.exists()
 
 
-def test_the_password_is_set_and_kept_as_an_argon2_hash(manager):
+def test_the_password_is_set_and_kept_as_an_argon2_hash(manager, argon2):
     store = make_store()
 
     answer = set_password(manager, store, "umbrella-7", "umbrella-7")
@@ -74,14 +74,44 @@ def test_the_password_is_set_and_kept_as_an_argon2_hash(manager):
     assert "umbrella" not in LogEntry.objects.get().change_message
 
 
+def test_the_store_tells_when_its_password_was_changed_last_in_its_own_zone(manager):
+    store = make_store(time_zone="Asia/Taipei")
+    store.set_password("umbrella-7", at=instant("2026-05-01 17:30"))
+
+    page = manager.get(url("change", store.pk)).content.decode()
+
+    assert "Set, last changed on May 2, 2026, 1:30 a.m. (Asia/Taipei)." in page
+    assert store.password not in page
+
+
+def test_another_password_ends_the_old_one(manager):
+    store = make_store()
+    store.set_password("the-old-one", at=instant("2026-05-01 00:00"))
+
+    set_password(manager, store, "umbrella-7", "umbrella-7")
+
+    store.refresh_from_db()
+    assert store.has_password("umbrella-7")
+    assert not store.has_password("the-old-one")
+    assert store.password_changed_at > instant("2026-05-01 00:00")
+
+
+def test_the_same_letters_of_another_keyboard_are_the_same_password():
+    store = make_store()
+    store.set_password("ｕｍｂｒｅｌｌａ-7")
+
+    assert store.has_password("umbrella-７")
+
+
 @pytest.mark.parametrize(
     ("first", "second", "words"),
     [
-        ("short", "short", "at least 6"),
+        ("short", "short", "Use at least 6 characters."),
         ("umbrella-7", "umbrella-8", "not the same"),
         ("umbrella-7", "", "required"),
         ("111111", "111111", "three different"),
         ("x" * 200, "x" * 200, "at most 128"),
+        ("umbrella\u202e7", "umbrella\u202e7", "nobody can type"),
     ],
 )
 def test_a_password_that_will_not_do_is_refused_and_the_old_one_stays(
