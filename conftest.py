@@ -18,6 +18,7 @@ GIVEN = {
     "browser": os.environ.get("BROWSER_TESTS") == "1",
 }
 
+QUICK_HASHER = "django.contrib.auth.hashers.MD5PasswordHasher"
 NEEDS = {
     "postgres": "PostgreSQL (DATABASE_URL)",
     "redis": "Redis (REDIS_URL)",
@@ -31,6 +32,8 @@ def pytest_configure(config):
     settings.STORAGES["staticfiles"]["BACKEND"] = (
         "django.contrib.staticfiles.storage.StaticFilesStorage"
     )
+    # Argon2 takes its time on purpose; the fixture `argon2` brings it back.
+    settings.PASSWORD_HASHERS.insert(0, QUICK_HASHER)
 
 
 def pytest_collection_modifyitems(config, items):
@@ -85,3 +88,9 @@ def summary(passed, left_out):
     for mark, count in left_out.items():
         line += f" Left out: {count} that need {NEEDS[mark]}."
     return line
+
+
+@pytest.fixture
+def argon2(settings):
+    """Passwords are hashed as in production."""
+    settings.PASSWORD_HASHERS = settings.PASSWORD_HASHERS[1:]

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+from typing import Any
 
 bind = f"{os.environ.get('WEB_HOST', '127.0.0.1')}:{os.environ.get('WEB_PORT', '8000')}"
 # Sync: a page is 2 ms of CPU, and threads halve what SQLite serves.
@@ -26,3 +27,14 @@ logconfig_dict = {
         "gunicorn.access": {"level": "INFO", "propagate": False, "handlers": []},
     },
 }
+
+
+def post_worker_init(worker: Any) -> None:
+    """Let a long answer say that it goes on: the timeout is for one that hangs."""
+    application = worker.wsgi
+
+    def with_pulse(environ: dict[str, Any], start_response: Any) -> Any:
+        environ["couponadmin.pulse"] = worker.notify
+        return application(environ, start_response)
+
+    worker.wsgi = with_pulse

@@ -34,7 +34,16 @@ GROUPS: list[tuple[Any, list[tuple[Any, str, str, str]]]] = [
     ),
     (
         _("Serials"),
-        [(_("Batches"), "barcode", "serials_batch", "serials.view_batch")],
+        [
+            (_("Batches"), "barcode", "serials_batch", "serials.view_batch"),
+            (_("Find a serial"), "search", "serials_serial", "serials.view_serial"),
+            (
+                _("Exports"),
+                "download",
+                "reports_serialexport",
+                "reports.view_serialexport",
+            ),
+        ],
     ),
     (
         _("Contacts"),

@@ -287,6 +287,8 @@ SEND_THREADS = env.int("SEND_THREADS", default=16)  # per worker process
 SEND_RATE = env.int("SEND_RATE", default=1_000)  # pushes a second and connection
 
 # --- Serials ---------------------------------------------------------------------------------
+IMPORTS_A_DAY = 20  # files or generations one person may start within 24 hours
+IMPORT_MOST_ROWS = 1_000_000  # of a file that is uploaded
 IMPORT_BLOCK = 50_000  # rows of a file, imported and committed together
 
 # --- Providers ------------------------------------------------------------------------------

@@ -6,8 +6,6 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from django.conf import settings
-from django.contrib.auth.models import User
-from django.core.mail import EmailMessage, get_connection
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
@@ -17,6 +15,7 @@ from django.utils.translation import ngettext
 
 from coupons.models import Coupon
 from deliveries.models import Dispatch
+from reports import mailing
 from reports.ledger import NAMES, Break, find_break, patience
 from reports.models import Audit
 
@@ -28,7 +27,6 @@ STARTS, LAST_START = time(3, 30), time(6, 0)
 LEASE = timedelta(minutes=10)  # much longer than a check takes
 MOST_TRIES = 3  # of one night
 MAILED_ROWS = 5  # of each break
-MAIL_TIMEOUT = 10  # seconds
 TELL_FOR = timedelta(days=2)  # from the end of its lease
 
 
@@ -229,7 +227,8 @@ def _untold(now: datetime) -> QuerySet[Audit]:
 def _tell(audit: Audit, now: datetime, subject: str, body: str) -> None:
     """Mail it unless another worker does. One that fails, or dies, leaves it untold."""
     mine = _untold(now).filter(pk=audit.pk).update(telling_until=now + LEASE)
-    if mine and _mail(subject, body):
+    # A mail that can't be sent is a line in the log: the audit itself stands.
+    if mine and mailing.send(subject, body, to=addresses(), about="ledger"):
         Audit.objects.filter(pk=audit.pk).update(mailed_at=now)
 
 
@@ -276,26 +275,4 @@ def _local(at: datetime) -> str:
 
 def addresses() -> list[str]:
     """Who is told: settings.ALERT_EMAILS, else every active superuser with an address."""
-    superusers = User.objects.filter(is_superuser=True, is_active=True)
-    known = superusers.exclude(email="").order_by("pk").values_list("email", flat=True)
-    return list(settings.ALERT_EMAILS) or list(known)
-
-
-def _mail(subject: str, body: str) -> bool:
-    """One mail to each address; False when not one of them could be sent.
-
-    A mail that can't be sent is a line in the log: the audit itself stands.
-    """
-    to = addresses()
-    if not to:
-        logger.error("ledger.nobody_to_mail")
-    sent = 0
-    for address in to:
-        try:
-            server = get_connection(timeout=MAIL_TIMEOUT)
-            EmailMessage(subject, body, to=[address], connection=server).send()
-            sent += 1
-        # SMTPException is an OSError; the others are what a bad address is told by.
-        except (OSError, ValueError, TypeError) as error:
-            logger.error("ledger.not_mailed", extra={"why": type(error).__name__})
-    return bool(sent) or not to
+    return list(settings.ALERT_EMAILS) or mailing.superusers()

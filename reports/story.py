@@ -51,6 +51,7 @@ class Step:
     undone: Verification | None = None
     of: Verification | None = None
     till_time: datetime | None = None
+    url: str = ""  # where more of it is told
 
     @property
     def undone_by(self) -> str:
@@ -87,7 +88,7 @@ def story_of(coupon: Coupon, *, at: datetime) -> Story:
     steps.sort(key=lambda step: step.at)  # stable: at one instant, as they were written
     return Story(
         zone=zone,
-        days=_by_day(steps, zone),
+        days=by_day(steps, zone),
         not_shown=refused.count() - MOST_ATTEMPTS if is_cut else 0,
         ends_at=_end(coupon, at),
         is_over=coupon.is_expired(at),
@@ -100,7 +101,8 @@ def _end(coupon: Coupon, at: datetime) -> datetime | None:
     return None if is_revoked or was_used else coupon.ends_at
 
 
-def _by_day(steps: Iterable[Step], zone: ZoneInfo) -> list[Day]:
+def by_day(steps: Iterable[Step], zone: ZoneInfo) -> list[Day]:
+    """Steps in their order, gathered under the days of the zone."""
     days = groupby(steps, key=lambda step: step.at.astimezone(zone).date())
     return [Day(on, list(of_day)) for on, of_day in days]
 

@@ -3,18 +3,26 @@
 from celery import shared_task
 from django.utils import timezone
 
-from reports import auditing
+from reports import auditing, low_stock
 from serials.waking import nudge
 
 
 @shared_task(name="reports.tasks.sweep")
 def sweep() -> None:
-    """Start the night's audit when it is due, and make a lost or killed one good."""
+    """Hand out what is due: the night's audit, and mail that nobody has been sent yet."""
     now = timezone.now()
     auditing.tell_broken(now)
     auditing.tell_unfinished(now)
     if auditing.due(now):
         nudge(audit_ledger)
+    for campaign_id in low_stock.due(now):
+        nudge(warn_of_low_stock, campaign_id)
+
+
+@shared_task(name="reports.tasks.warn_of_low_stock")
+def warn_of_low_stock(campaign_id: int) -> None:
+    """Mail Managers that a campaign runs low, unless somebody does or they know."""
+    low_stock.warn(campaign_id, timezone.now())
 
 
 # A million coupons take a quarter of a minute; the lease, not the queue, says who is at it.

@@ -17,9 +17,15 @@ from unfold.widgets import (
 
 from campaigns.models import Campaign
 from serials.errors import ImportRefused
-from serials.models import FIXED_LENGTH, Batch
+from serials.models import CODE_LENGTH, FIXED_LENGTH, Batch
+from serials.patterns import LENGTH, Pattern, of_prefix
 from serials.reading import ENCODINGS
-from serials.services import MAX_QUANTITY
+from serials.services import (
+    MAX_QUANTITY,
+    pattern_of,
+    refuse_pattern,
+    shape_problem,
+)
 
 if TYPE_CHECKING:  # generic in the stubs alone
     BatchModelForm = forms.ModelForm[Batch]
@@ -37,6 +43,10 @@ class CampaignForm(forms.Form):
         label=_("Campaign"),
         empty_label=_("Choose a campaign"),
         widget=UnfoldAdminSelectWidget(),
+        error_messages={
+            "required": _("Choose a campaign."),
+            "invalid_choice": _("Choose a campaign that is still going."),
+        },
     )
 
     def refuse(self, problem: ImportRefused) -> None:
@@ -130,6 +140,85 @@ class FixedForm(CampaignForm):
         if quantity is not None and is_unlimited:
             self.add_error("quantity", gettext("Either a number or no limit."))
         return given
+
+
+HOW_MANY = _("Write a whole number from 1 to 1,000,000.")
+
+
+class GenerateForm(CampaignForm):
+    """Serials of one's own, by a pattern."""
+
+    quantity = forms.IntegerField(
+        label=_("How many"),
+        min_value=1,
+        max_value=MAX_QUANTITY,
+        widget=UnfoldAdminIntegerFieldWidget(attrs={"placeholder": "1000"}),
+        help_text=_("1 to 1,000,000."),
+        error_messages=dict.fromkeys(
+            ("required", "invalid", "min_value", "max_value"), HOW_MANY
+        ),
+    )
+    pattern = forms.CharField(
+        label=_("Pattern"),
+        max_length=4 * CODE_LENGTH,
+        initial=of_prefix("", LENGTH),
+        widget=UnfoldAdminTextInputWidget(
+            attrs={
+                "autocomplete": "off",
+                "autocapitalize": "off",
+                "spellcheck": "false",
+            }
+        ),
+        help_text=_(
+            "Each # becomes a random character, all else stays as it is: "
+            "SPRING-####-####."
+        ),
+        error_messages={
+            "required": _("Write a pattern with a # for each random character."),
+            "max_length": _("Write at most 64 characters."),
+        },
+    )
+    alphabet = forms.ChoiceField(
+        label=_("Drawn from"),
+        initial="clear",
+        choices=(
+            ("clear", _("Letters and digits without 0, O, 1, I")),
+            ("letters", _("Letters without O and I")),
+            ("digits", _("Digits 0 to 9")),
+        ),
+        widget=UnfoldAdminSelectWidget(),
+        help_text=_(
+            "Capital letters. Those that are taken for another on paper or on the phone "
+            "are left out."
+        ),
+        error_messages=dict.fromkeys(
+            ("required", "invalid_choice"), _("Choose the characters from the list.")
+        ),
+    )
+    name = forms.CharField(
+        label=_("Name of the batch"),
+        max_length=100,
+        required=False,
+        widget=UnfoldAdminTextInputWidget(),
+        help_text=_("Only staff see it. Left empty, it is the pattern."),
+    )
+    # Once cleaned: what can be drawn from, whether it is refused or not.
+    drawn: Pattern | None = None
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean() or {}
+        if "pattern" in given and "alphabet" in given:
+            self._clean_pattern(given)
+        return given
+
+    def _clean_pattern(self, given: dict[str, Any]) -> None:
+        pattern = pattern_of(given["pattern"], given["alphabet"])
+        if not shape_problem(pattern):
+            self.drawn = pattern
+        try:
+            refuse_pattern(given.get("campaign"), pattern, given.get("quantity"))
+        except ImportRefused as problem:
+            self.refuse(problem)
 
 
 class BatchForm(BatchModelForm):

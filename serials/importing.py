@@ -1,4 +1,4 @@
-"""From a kept file to a batch of serials: the work that tasks do.
+"""From a kept file to a batch of serials, and whatever else a worker does to a batch.
 
 The kept file is the only input and is read again for each phase, so nothing else must
 survive a crash. Checking a file writes its report and no serial; it starts again from
@@ -12,36 +12,31 @@ block by block, after which the same file can be imported again.
 """
 
 import functools
-import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 from django.conf import settings
-from django.db import OperationalError, transaction
+from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from campaigns.models import Campaign
-from serials import reading, storing
-from serials.codes import fits, visible
+from serials import generating, reading, storing, voiding
+from serials.codes import visible
 from serials.errors import ImportRefused, LeaseLost
 from serials.models import Batch, RefusedRow, Serial, UploadChunk
-from serials.reading import MAX_ROWS, Block, Rules
+from serials.reading import Block, Rules
+from serials.steps import LEASE, MARKS, Clock, Collision, again, all_fit, step
 
-Clock = Callable[[], datetime]
 State = Batch.State
 
-LEASE = timedelta(seconds=30)  # longer than a step; after it another worker goes on
+MANY = 10_000  # rows: so many change what the planner should think of the table
 SLICE = 20.0  # seconds of work a task, then the next one
-TRIES = 5
-# PostgreSQL: deadlock_detected, serialization_failure, lock_not_available.
-BAD_LUCK = {"40P01", "40001", "55P03"}
 KEEP_REFUSED = timedelta(days=1)  # a refused file may be checked again so long
 KEEP_CHECKED = timedelta(days=7)
+KEEP_LEFT = timedelta(hours=1)  # a check whose terminal is gone
 
 
 def run(batch_id: int, *, seconds: float = SLICE, clock: Clock = timezone.now) -> bool:
@@ -75,17 +70,6 @@ def _claim(batch_id: int, clock: Clock) -> Batch | None:
         return None
     batch = Batch.objects.select_related("campaign").get(pk=batch_id)
     return batch if batch.leased_until == until else None
-
-
-@contextmanager
-def _step(batch: Batch, clock: Clock, **changes: Any) -> Iterator[None]:
-    """A transaction that starts by proving that the batch is still ours."""
-    lease = clock() + LEASE
-    with transaction.atomic():
-        storing.be_patient()
-        batch.hold(**{"leased_until": lease, **changes})
-        yield
-    batch.leased_until = lease
 
 
 def _refuse(batch: Batch, problem: str) -> bool:
@@ -140,10 +124,10 @@ def _check(batch: Batch, until: float, clock: Clock) -> bool:
     with storing.staging():
         for block in _blocks(batch):
             good, bad = good + len(block.good), bad + len(block.bad)
-            if good + bad > MAX_ROWS:
+            if good + bad > settings.IMPORT_MOST_ROWS and not batch.is_any_size:
                 raise ImportRefused(_too_many_rows())
             storing.stage(block.good)
-            with _step(batch, clock, done_to=block.last):
+            with step(batch, clock, done_to=block.last):
                 storing.add_refused(batch.pk, block.bad)
         if not good + bad:
             raise ImportRefused(_no_serials(batch))
@@ -156,13 +140,13 @@ def _start_check(batch: Batch, clock: Clock) -> None:
     first = reading.first_rows(pieces(batch), encoding, 2)
     reading.refuse_columns(first)
     lines = reading.count_lines(pieces(batch))
-    with _step(batch, clock, encoding=encoding, lines=lines, done_to=0):
+    with step(batch, clock, encoding=encoding, lines=lines, done_to=0):
         RefusedRow.objects.filter(batch=batch).delete()
     batch.encoding, batch.done_to = encoding, 0
 
 
 def _finish_check(batch: Batch, good: int, bad: int, clock: Clock) -> None:
-    with _step(batch, clock):
+    with step(batch, clock):
         storing.look_closely()
         known = storing.refuse_known(batch.pk, batch.campaign_id)
         repeated = storing.refuse_repeated(batch.pk, batch.campaign_id)
@@ -179,9 +163,9 @@ def _finish_check(batch: Batch, good: int, bad: int, clock: Clock) -> None:
 
 def _too_many_rows() -> str:
     return _(
-        "The file has more than 1,000,000 serials. Split it and upload the parts one "
+        "The file has more than %(most)s serials. Split it and upload the parts one "
         "after the other into the same campaign."
-    )
+    ) % {"most": f"{settings.IMPORT_MOST_ROWS:,}"}
 
 
 def _no_serials(batch: Batch) -> str:
@@ -196,21 +180,32 @@ def _no_serials(batch: Batch) -> str:
 # --- Importing --------------------------------------------------------------------
 
 
+def _bring(batch: Batch, until: float, clock: Clock) -> bool:
+    """Bring serials in until the time is over; True when the batch is ready."""
+    is_generated = batch.kind == Batch.Kind.GENERATED
+    bring = generating.generate if is_generated else _import
+    if not bring(batch, until, clock):
+        return False
+    _finish(batch, clock)
+    if batch.done_to >= MANY:
+        storing.look_again()
+    return True
+
+
 def _import(batch: Batch, until: float, clock: Clock) -> bool:
-    """Import block by block until the time is over; True when the batch is ready."""
+    """Import block by block until the time is over; True when all rows are in."""
     with storing.staging():
         for block in _blocks(batch):
             storing.empty_stage()
             storing.stage(block.good)
-            _again(functools.partial(_import_block, batch, block, clock))
+            again(functools.partial(_import_block, batch, block, clock))
             if time.monotonic() >= until:
                 return False
-    _finish_import(batch, clock)
     return True
 
 
 def _import_block(batch: Batch, block: Block, clock: Clock) -> None:
-    with _step(batch, clock, done_to=block.last):
+    with step(batch, clock, done_to=block.last):
         rows = (batch.done_to + 1, block.last)
         RefusedRow.objects.filter(batch=batch, line__range=rows).delete()
         storing.add_refused(batch.pk, block.bad)
@@ -231,56 +226,30 @@ def _import_block(batch: Batch, block: Block, clock: Clock) -> None:
         setattr(batch, mark, False)
 
 
-class Collision(Exception):
-    """Another import's serials went away while we looked at them: do it again."""
-
-
-def _again(step: Callable[[], None]) -> None:
-    """Run a transaction again when only bad luck stopped it."""
-    for tries in range(1, TRIES + 1):
-        try:
-            return step()
-        except (OperationalError, Collision) as error:
-            is_luck = isinstance(error, Collision) or (
-                getattr(error.__cause__, "sqlstate", "") in BAD_LUCK
-            )
-            if not is_luck or tries == TRIES:
-                raise
-            time.sleep(random.uniform(0.05, 0.2) * tries)  # noqa: S311
-
-
 def _lost_marks(
     batch: Batch, block: Block, rows: tuple[int, int], *, has_duplicates: bool
 ) -> list[str]:
     """Which of the batch's two barcode marks this block takes away."""
     lost = []
-    for field, kind in (("fits_code39", "code39"), ("fits_code128", "code128")):
-        if not getattr(batch, field) or _all_fit(kind, (row[1] for row in block.good)):
+    for field, kind in MARKS:
+        if not getattr(batch, field) or all_fit(kind, (row[1] for row in block.good)):
             continue
         # A duplicate is not in the batch and takes nothing away.
         serials = Serial.objects.filter(batch=batch, state=0, pos__range=rows)
         codes = serials.values_list("code", flat=True)
-        if not has_duplicates or not _all_fit(kind, codes.iterator()):
+        if not has_duplicates or not all_fit(kind, codes.iterator()):
             lost.append(field)
     return lost
 
 
-def _all_fit(kind: str, codes: Iterator[str]) -> bool:
-    return all(fits(kind, code) for code in codes)
-
-
-def _finish_import(batch: Batch, clock: Clock) -> None:
+def _finish(batch: Batch, clock: Clock) -> None:
     """Give the batch free, whole; what it was made from is not needed any more."""
-    batch.campaign.refresh_from_db(fields=["barcode"])
-    mark = f"fits_{batch.campaign.barcode}"
-    if not getattr(batch, mark, True):
-        raise ImportRefused(
-            _(
-                "The campaign's barcode was changed during the import, and the new one "
-                "can't draw these serials. Change it back or upload other serials."
-            )
-        )
-    with _step(batch, clock):
+    with step(batch, clock):
+        # Whoever adds a fixed serial or changes the barcode locks it too, and then
+        # looks at this batch: one of us sees the other.
+        campaign = Campaign.objects.select_for_update(no_key=True)
+        batch.campaign = campaign.get(pk=batch.campaign_id)
+        _refuse_new_barcode(batch)
         _refuse_new_fixed(batch)
         Batch.objects.filter(pk=batch.pk).update(
             state=State.READY, ready_at=clock(), total=F("new"), leased_until=None
@@ -288,22 +257,34 @@ def _finish_import(batch: Batch, clock: Clock) -> None:
         batch.chunks.all().delete()
 
 
-def _refuse_new_fixed(batch: Batch) -> None:
-    """Refuse a batch that has a fixed serial made while its block was written.
+def _refuse_new_barcode(batch: Batch) -> None:
+    """Refuse a batch that the barcode of now can't draw."""
+    if not getattr(batch, f"fits_{batch.campaign.barcode}", True):
+        raise ImportRefused(
+            _(
+                "The campaign's barcode was changed meanwhile, and the new one can't "
+                "draw these serials. Change it back or bring other serials."
+            )
+        )
 
-    Neither saw the other then; the lock that `make_fixed` takes too lets one of them.
-    """
-    Campaign.objects.select_for_update(no_key=True).get(pk=batch.campaign_id)
+
+def _refuse_new_fixed(batch: Batch) -> None:
+    """Refuse a batch that has a fixed serial made while its block was written."""
     fixed = Batch.objects.filter(campaign_id=batch.campaign_id, kind=Batch.Kind.FIXED)
     keys = fixed.values("code_key")
     mine = Serial.objects.filter(campaign_id=batch.campaign_id, batch=batch)
-    if mine.filter(code_key__in=keys).exists():
+    if not mine.filter(code_key__in=keys).exists():
+        return
+    if batch.kind == Batch.Kind.GENERATED:
         raise ImportRefused(
-            _(
-                "The campaign got a fixed serial during the import that the file has "
-                "too. Upload the file again: that row is then left out."
-            )
+            _("One of these serials has become a fixed serial. Generate them again.")
         )
+    raise ImportRefused(
+        _(
+            "The campaign got a fixed serial during the import that the file has too. "
+            "Upload the file again: that row is then left out."
+        )
+    )
 
 
 # --- Taking back ------------------------------------------------------------------
@@ -313,7 +294,7 @@ def _clear(batch: Batch, until: float, clock: Clock) -> bool:
     """Remove what a cancelled import brought; True when all is gone."""
     while batch.done_to > 0:
         left = max(0, batch.done_to - settings.IMPORT_BLOCK)
-        with _step(batch, clock, done_to=left):
+        with step(batch, clock, done_to=left):
             storing.remove_serials(batch.pk, left + 1, batch.done_to)
         batch.done_to = left
         if time.monotonic() >= until:
@@ -337,13 +318,26 @@ def tidy(clock: Clock = timezone.now) -> None:
             State.CANCELLED,
             problem=_("Not confirmed for 7 days. Upload the file again."),
         )
+    left = Batch.objects.filter(
+        Q(leased_until=None) | Q(leased_until__lt=now - KEEP_LEFT),
+        state=State.CHECKING,
+        is_any_size=True,
+        created_at__lt=now - KEEP_LEFT,
+    )
+    for batch in left:
+        batch.move(
+            (State.CHECKING,),
+            State.CANCELLED,
+            problem=_("The command that checked this file has ended. Run it again."),
+        )
 
 
 _WORK: dict[State, Callable[[Batch, float, Clock], bool]] = {
     State.CHECKING: _check,
-    State.IMPORTING: _import,
+    State.IMPORTING: _bring,
     State.CANCELLED: _clear,
     State.REFUSED: _clear,
+    State.VOIDING: voiding.void,
 }
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, models
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q, Subquery
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from campaigns.models import Campaign
@@ -25,12 +26,24 @@ class BatchQuerySet(models.QuerySet["Batch"]):
     def due(self, at: datetime) -> "BatchQuerySet":
         """Batches that wait for a worker: new work, or work whose worker is gone.
 
+        One after the other for each person: ten files at once are not ten workers.
         `done_to` of a refused or cancelled batch says that serials are still to remove.
         """
-        to_do = Q(state__in=["checking", "importing"])
+        to_do = Q(state__in=Batch.State.at_work())
         to_clear = Q(state__in=["cancelled", "refused"], done_to__gt=0)
         unheld = Q(leased_until=None) | Q(leased_until__lte=at)
-        return self.filter(to_do | to_clear).filter(unheld)
+        theirs = Batch.objects.filter(
+            created_by=OuterRef("created_by"),
+            leased_until__gt=at,
+            state__in=Batch.State.at_work(),
+        )
+        return self.filter(to_do | to_clear).filter(unheld, ~Exists(theirs))
+
+    def waiting_behind(self, batch_id: int, at: datetime) -> int | None:
+        """Another batch of the same person that can go on now, the oldest first."""
+        person = Batch.objects.filter(pk=batch_id).values("created_by")[:1]
+        due = self.due(at).filter(created_by=Subquery(person)).exclude(pk=batch_id)
+        return due.order_by("pk").values_list("pk", flat=True).first()
 
 
 class Batch(models.Model):
@@ -48,6 +61,18 @@ class Batch(models.Model):
         READY = "ready", _("ready")
         REFUSED = "refused", _("refused")
         CANCELLED = "cancelled", _("cancelled")
+        VOIDING = "voiding", _("being made void")
+        VOID = "void", _("void")
+
+        @classmethod
+        def at_work(cls) -> "tuple[Batch.State, ...]":
+            """States in which a worker has something to do."""
+            return cls.CHECKING, cls.IMPORTING, cls.VOIDING
+
+        @classmethod
+        def whole(cls) -> "tuple[Batch.State, ...]":
+            """States of a batch that has all its serials; only a ready one gives any."""
+            return cls.READY, cls.VOIDING, cls.VOID
 
     campaign = models.ForeignKey(
         Campaign, models.PROTECT, related_name="batches", verbose_name=_("campaign")
@@ -71,13 +96,17 @@ class Batch(models.Model):
     duplicate = models.PositiveIntegerField(_("duplicate"), default=0)
     refused = models.PositiveIntegerField(_("refused"), default=0)
     total = models.PositiveIntegerField(_("serials"), default=0)
+    # Serials, or units of a fixed one, that nobody gets any more.
     voided = models.PositiveIntegerField(_("void"), default=0)
-    # Checkpoint of the check or the import: the last line (or pos) that is done.
+    # Checkpoint of the work: the last line (or pos) that is done.
     done_to = models.PositiveIntegerField(default=0, editable=False)
     leased_until = models.DateTimeField(null=True, editable=False)
     problem = models.CharField(_("problem"), max_length=500, blank=True)
-    # Generation: what each serial looks like.
+    # From the terminal a file may have any size.
+    is_any_size = models.BooleanField(default=False, editable=False)
+    # Generation: what each serial looks like, see `patterns.py`.
     pattern = models.CharField(_("pattern"), max_length=64, blank=True)
+    alphabet = models.CharField(_("characters"), max_length=10, blank=True)
     wanted = models.PositiveIntegerField(_("wanted"), null=True, blank=True)
 
     # Whether every serial can be drawn so; changing the barcode then rescans nothing.
@@ -89,6 +118,7 @@ class Batch(models.Model):
     )
     created_at = models.DateTimeField(_("made"), auto_now_add=True)
     ready_at = models.DateTimeField(_("ready since"), null=True, editable=False)
+    voided_at = models.DateTimeField(_("void since"), null=True, editable=False)
 
     objects = BatchQuerySet.as_manager()
 
@@ -98,17 +128,25 @@ class Batch(models.Model):
         ordering = ["campaign", "position", "pk"]
         constraints = [
             models.CheckConstraint(
-                condition=(Q(kind="fixed") & ~Q(code="") & Q(state="ready"))
+                condition=(
+                    Q(kind="fixed") & ~Q(code="") & Q(state__in=["ready", "void"])
+                )
                 | (~Q(kind="fixed") & Q(code="")),
                 name="batch_fixed_has_text",
             ),
             models.CheckConstraint(
-                condition=Q(voided__lte=F("total")), name="batch_voided_not_over_total"
+                condition=Q(kind="fixed") | Q(voided__lte=F("total")),
+                name="batch_voided_not_over_total",
             ),
             models.CheckConstraint(
                 condition=~Q(kind="imported", state="ready")
                 | Q(lines=F("new") + F("duplicate") + F("refused")),
                 name="batch_lines_add_up",
+            ),
+            models.CheckConstraint(
+                condition=~Q(kind="generated", state="ready")
+                | Q(wanted__isnull=False, total=F("wanted")),
+                name="batch_generated_whole",
             ),
         ]
         indexes = [
@@ -117,7 +155,7 @@ class Batch(models.Model):
             ),
             models.Index(
                 fields=["leased_until"],
-                condition=Q(state__in=["checking", "importing"]),
+                condition=Q(state__in=["checking", "importing", "voiding"]),
                 name="batch_in_work",
             ),
         ]
@@ -128,6 +166,16 @@ class Batch(models.Model):
     @property
     def is_fixed(self) -> bool:
         return self.kind == self.Kind.FIXED
+
+    @property
+    def is_generated(self) -> bool:
+        return self.kind == self.Kind.GENERATED
+
+    # Django leaves one of our own alone.
+    def get_state_display(self) -> str:  # type: ignore[no-redef]
+        if self.is_generated and self.state == self.State.IMPORTING:
+            return gettext("being made")
+        return str(self.State(self.state).label)
 
     def why(self, reason: str) -> str:
         """Why a row was left out, for people.
@@ -190,30 +238,72 @@ class Stock(models.Model):
         return f"{self.taken} / {self.quantity}"
 
 
+class StockWatch(models.Model):
+    """Below how many a campaign's stock is low, and whether people were told."""
+
+    campaign = models.OneToOneField(
+        Campaign, models.CASCADE, primary_key=True, related_name="stock_watch"
+    )
+    warn_below = models.PositiveIntegerField()
+    told_at = models.DateTimeField(null=True)
+    telling_until = models.DateTimeField(null=True)  # lease of who is telling
+
+    def __str__(self) -> str:
+        return f"{self.campaign_id} < {self.warn_below}"
+
+
 class SerialQuerySet(models.QuerySet["Serial"]):
     def take(self, batch: Batch, *, at: datetime, wait: bool) -> "Serial | None":
         """Take the batch's first free serial, or none.
 
         Serials that other transactions are taking right now are stepped over; with
         `wait` we wait for them instead, because a transaction that rolls back gives
-        its serial back. One statement, walking the partial index `serial_free`:
-        ordered by `pos`, never by id, which would step over all that is taken.
+        its serial back.
         """
-        lock = ""
-        if connection.features.has_select_for_update:
-            lock = "FOR UPDATE" if wait else "FOR UPDATE SKIP LOCKED"
-        # `lock` is one of our own three constants.
-        sql = f"""
-            UPDATE serials_serial SET state = 1, taken_at = %s
-            WHERE id = (
+        return self._take_waiting(batch, at) if wait else self._take_first(batch, at)
+
+    def _take_first(self, batch: Batch, at: datetime) -> "Serial | None":
+        """One statement, walking the partial index `serial_free`.
+
+        Ordered by `pos`, never by id, which would step over all that is taken.
+        """
+        has_locks = connection.features.has_select_for_update
+        lock = "FOR UPDATE SKIP LOCKED" if has_locks else ""
+        # `lock` is one of our own two constants.
+        return self._mark(
+            f"""(
                 SELECT id FROM serials_serial
                 WHERE batch_id = %s AND state = 0 ORDER BY pos LIMIT 1 {lock}
-            )
-            AND state = 0
+            )""",  # noqa: S608
+            at,
+            batch.pk,
+        )
+
+    def _take_waiting(self, batch: Batch, at: datetime) -> "Serial | None":
+        """Wait for one serial after the other until we get one or all are taken.
+
+        Each wait is a statement of its own that starts with a new look. PostgreSQL
+        keeps the lock on a row that turned out to be taken, so two that walk on in one
+        statement can each hold what the other waits for.
+        """
+        free = (
+            self.filter(batch=batch, state=0)
+            .order_by("pos")
+            .values_list("pk", flat=True)
+        )
+        while (pk := free.first()) is not None:
+            if serial := self._mark("%s", at, pk):
+                return serial
+        return None
+
+    def _mark(self, which: str, at: datetime, value: int) -> "Serial | None":
+        sql = f"""
+            UPDATE serials_serial SET state = 1, taken_at = %s
+            WHERE id = {which} AND state = 0
             RETURNING {columns_of(Serial, "serials_serial")}
         """  # noqa: S608
         with planned_once() as cursor:
-            cursor.execute(sql, [adapt(at), batch.pk])
+            cursor.execute(sql, [adapt(at), value])
             rows = cursor.fetchall()
         return built(Serial, iter(rows[0])) if rows else None
 
@@ -226,7 +316,10 @@ class Serial(models.Model):
         TAKEN = 1, _("taken")
         VOID = 2, _("void")
 
-    campaign = models.ForeignKey(Campaign, models.PROTECT, related_name="+")
+    # Both are found by the indexes below; each one more makes an import slower.
+    campaign = models.ForeignKey(
+        Campaign, models.PROTECT, related_name="+", db_index=False
+    )
     batch = models.ForeignKey(
         Batch, models.PROTECT, related_name="serials", db_index=False
     )

@@ -14,13 +14,24 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from serials.codes import ZERO_WIDTH, code_key, fits, is_unusable, plain, visible
+from serials.codes import (
+    ZERO_WIDTH,
+    code_key,
+    fits,
+    is_unusable,
+    plain,
+    unguarded,
+    visible,
+)
 from serials.errors import ImportRefused
 from serials.models import CODE_LENGTH, RefusedRow
 
 PIECE = 1024 * 1024  # bytes, of a file as it is kept
 MAX_BYTES = 10 * PIECE
-MAX_ROWS = 1_000_000
+
+# The one table that is read, by its first column: our own export of serials.
+EXPORT_HEADER = ("serial", "state", "batch", "taken_at", "coupon", "verified_at")
+_EXPORTS = {",".join(EXPORT_HEADER), '"' + '","'.join(EXPORT_HEADER) + '"'}
 
 # What people choose from, and Python's name for it; "utf-8-sig" is UTF-8 whose byte
 # order mark, if there is one, is left out.
@@ -38,18 +49,29 @@ _OTHER_KINDS = {
     b"PK\x03\x04": gettext_lazy("an Excel workbook (.xlsx) or a zip file"),
     b"\xd0\xcf\x11\xe0": gettext_lazy("an old Excel workbook (.xls)"),
     b"%PDF": gettext_lazy("a PDF"),
-    b"\x1f\x8b": gettext_lazy("a compressed file (.gz)"),
+    b"\x1f\x8b": gettext_lazy("a compressed file"),
+    b"BZh": gettext_lazy("a compressed file"),
+    b"7z\xbc\xaf": gettext_lazy("a compressed file"),
+    b"Rar!": gettext_lazy("a compressed file"),
+    b"PK\x05\x06": gettext_lazy("an empty zip file"),
     b"\x89PNG": gettext_lazy("a picture"),
     b"\xff\xd8\xff": gettext_lazy("a picture"),
+    b"GIF8": gettext_lazy("a picture"),
+    b"{\\rtf": gettext_lazy("a text document (.rtf)"),
+    # What many programs name .xls.
+    b"<html": gettext_lazy("a web page"),
+    b"<!doctype": gettext_lazy("a web page"),
+    b"<table": gettext_lazy("a web page"),
+    b"<?xml": gettext_lazy("an XML file"),
 }
+_LONGEST_MAGIC = 16  # bytes, at least as many as any of them
 
-_LONGEST_LINE = 1_000  # characters kept of a line that has no end
+_LONGEST_LINE = 1_000  # characters of a row; what is longer is cut and refused
 _MOST_LINES = 10  # physical lines that one quoted cell may run over
 _DELIMITER = re.compile("[,;\t]")
 _QUOTED = re.compile(r'"((?:[^"]|"")*)"[ ]*(.*)', re.DOTALL)
-# Our own export writes ' before what a spreadsheet would run; exactly that goes off.
-_GUARDED = re.compile("'[=+\\-@\t\r\n\0＝＋－＠]")
-_SCIENTIFIC = re.compile(r"[-+]?\d(?:\.\d+)?[Ee]\+\d+")
+_QUOTED_CELL = re.compile(r'"(?:[^"]|"")*"(?=[ ]*(?:,|\Z))')
+_SCIENTIFIC = re.compile(r"[-+]?\d(?:[.,]\d+)?[Ee]\+\d+")
 
 Reason = RefusedRow.Reason
 Pieces = Callable[[], Iterable[bytes]]
@@ -80,8 +102,9 @@ class BadRow(Exception):
 
 def refuse_other_kinds(head: bytes) -> None:
     """Raise ImportRefused for what is no text file, whatever it is named."""
+    start = head[:_LONGEST_MAGIC].removeprefix(codecs.BOM_UTF8)
     for magic, kind in _OTHER_KINDS.items():
-        if head.startswith(magic):
+        if start.startswith(magic) or start.lower().startswith(magic):
             raise ImportRefused(
                 _(
                     "This is %(kind)s, not a CSV file. Open it, choose “Save as”, "
@@ -175,11 +198,20 @@ def _lines(pieces: Iterable[bytes], encoding: str) -> Iterator[list[str]]:
         if "\r" in text:
             text = text.replace("\r\n", "\n").replace("\r", "\n")
         *lines, rest = text.split("\n")
-        rest = rest[:_LONGEST_LINE] + half
+        rest = _shortened(rest) + half
         if piece is None and rest:
             lines.append(rest)
         done += len(lines)
         yield lines
+
+
+def _shortened(line: str) -> str:
+    """The line, or of a long one so much that it is refused and never read as shorter.
+
+    A quote that was open stays open, and a closed one closed.
+    """
+    kept, cut = line[: _LONGEST_LINE + 1], line[_LONGEST_LINE + 1 :]
+    return kept + '"' * (cut.count('"') % 2)
 
 
 def _unreadable(error: UnicodeError, done: int, encoding: str) -> ImportRefused:
@@ -228,10 +260,16 @@ def _lines_to_close(lines: list[str], at: int) -> int:
 def cell(row: str) -> str:
     """The text of a row's only cell. Raises BadRow: more columns, a stray quote."""
     text = row.strip(" \ufeff")
-    if not text.startswith('"'):
-        if _DELIMITER.search(text):
-            raise BadRow(Reason.COLUMNS)
-        return text
+    if text.startswith('"'):
+        text = _unquoted(text)
+    elif _DELIMITER.search(text):
+        raise BadRow(Reason.COLUMNS)
+    if len(row) > _LONGEST_LINE:
+        raise BadRow(Reason.TOO_LONG)
+    return text
+
+
+def _unquoted(text: str) -> str:
     found = _QUOTED.fullmatch(text)
     if found is None:
         raise BadRow(Reason.QUOTES)
@@ -243,9 +281,9 @@ def cell(row: str) -> str:
 
 def read_code(text: str, rules: Rules) -> tuple[str, str]:
     """A cell as the code to show and the key to compare. Raises BadRow."""
-    if _GUARDED.match(text):
-        text = text[1:]
-    elif text.startswith(("=", "＝")):
+    given, text = text, unguarded(text)
+    is_meant = text != given  # with ' before it, whatever it looks like
+    if text.startswith(("=", "＝")) and not is_meant:
         raise BadRow(Reason.FORMULA)
     bare = text.translate(ZERO_WIDTH)
     if is_unusable(bare):
@@ -255,7 +293,7 @@ def read_code(text: str, rules: Rules) -> tuple[str, str]:
         raise BadRow(Reason.EMPTY)
     if len(code) > CODE_LENGTH:
         raise BadRow(Reason.TOO_LONG)
-    if _SCIENTIFIC.fullmatch(code):
+    if _SCIENTIFIC.fullmatch(code) and not is_meant:
         raise BadRow(Reason.SCIENTIFIC)
     # One character can become several: ㍿ is 株式会社.
     key = code_key(code, is_case_sensitive=rules.is_case_sensitive)
@@ -273,12 +311,14 @@ def blocks(
 
     At most settings.IMPORT_BLOCK at a time.
     """
-    done = 0
+    done, is_table = 0, False
     for lines in _batched(rows(pieces, encoding)):
+        is_table = is_table or (not done and is_export(lines[0]))
         first, done = done + 1, done + len(lines)
         if done > after:
             skip = max(0, after - first + 1)
-            yield sort_out(first + skip, lines[skip:], rules)
+            read = [first_cell(line) for line in lines] if is_table else lines
+            yield sort_out(first + skip, read[skip:], rules)
 
 
 def _batched(lists: Iterable[list[str]]) -> Iterator[list[str]]:
@@ -314,9 +354,27 @@ def sort_out(first: int, lines: list[str], rules: Rules) -> Block:
 
 
 def first_rows(pieces: Iterable[bytes], encoding: str, count: int) -> list[str]:
-    """The first rows as they stand in the file. Raises ImportRefused."""
+    """The first rows as they stand in the file, of an export their first cells.
+
+    Raises ImportRefused.
+    """
     every = itertools.chain.from_iterable(rows(pieces, encoding))
-    return list(itertools.islice(every, count))
+    lines = list(itertools.islice(every, count))
+    is_table = bool(lines) and is_export(lines[0])
+    return [first_cell(line) for line in lines] if is_table else lines
+
+
+def is_export(first: str) -> bool:
+    """Whether a file with this first row came out of our own export."""
+    return first.strip(" \ufeff") in _EXPORTS
+
+
+def first_cell(row: str) -> str:
+    """A table's row as a row of its first column; the cell keeps its quotes."""
+    if not row.startswith('"'):
+        return row.partition(",")[0]
+    found = _QUOTED_CELL.match(row)
+    return found[0] if found else row
 
 
 def refuse_columns(first: list[str]) -> None:

@@ -2,18 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
+from typing import TYPE_CHECKING
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.files import File
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from campaigns import look
 from campaigns.models import Campaign, TotalLimit
+from serials import storing
 from serials.codes import ZERO_WIDTH, code_key, fits, is_unusable
 from serials.errors import ImportRefused, OutOfStock, StockMoved
 from serials.models import (
@@ -22,15 +26,21 @@ from serials.models import (
     Batch,
     Serial,
     Stock,
-    UploadChunk,
+    StockWatch,
 )
+from serials.patterns import ALPHABETS, FEWEST_TRIES, MARK, Pattern
 from serials.reading import ENCODINGS, MAX_BYTES, PIECE, refuse_other_kinds
 from serials.rows import built, built_or_none, columns_of, know, planned_once
+from serials.steps import all_fit
 from serials.tasks import work
 from serials.waking import nudge
 
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
 State = Batch.State
 MAX_QUANTITY = 1_000_000
+MAX_POSITION = 2_147_483_647
 NO_COUNTS = {"new": 0, "duplicate": 0, "refused": 0}
 NO_FITS = {"fits_code39": False, "fits_code128": False}
 
@@ -128,34 +138,73 @@ def take_unit(batch: Batch) -> None:
 
 
 def start_import(
-    campaign: Campaign, *, file: "File[bytes]", name: str, by: User | None
+    campaign: Campaign,
+    *,
+    file: "File[bytes]",
+    name: str,
+    by: User | None,
+    encoding: str = "",
+    has_header: bool = True,
+    is_any_size: bool = False,
 ) -> Batch:
     """Keep an uploaded file and have it checked in the background.
 
     Nothing is imported before `confirm`. Raises ImportRefused for what is no CSV file
-    or too big, and then keeps nothing.
+    or too big, and then keeps nothing. An empty `encoding` is found out. `is_any_size`
+    is for whoever sits at the server and works it off there: no worker is woken.
     """
     if not file.size:
         raise ImportRefused(
             _("The file is empty. Choose a file with a heading and one serial a row."),
             field="file",
         )
-    if file.size > MAX_BYTES:
+    if file.size > MAX_BYTES and not is_any_size:
         raise ImportRefused(too_big(), field="file")
+    _refuse_too_many(by)
+    _refuse_ended(Campaign.objects.get(pk=campaign.pk))
     with transaction.atomic():
         batch = Batch.objects.create(
-            campaign=_open_campaign(campaign),
+            campaign=campaign,
             name=name,
             kind=Batch.Kind.IMPORTED,
             state=State.CHECKING,
+            encoding=encoding,
+            has_header=has_header,
+            is_any_size=is_any_size,
             created_by=by,
         )
-        for number, data in enumerate(file.chunks(PIECE)):
-            if number == 0:
-                refuse_other_kinds(data)
-            UploadChunk.objects.create(batch=batch, number=number, data=data)
-        _wake(batch)
+        _keep(file, batch)
+        # Last: a large file takes seconds to keep, and others wait for this lock.
+        _open_campaign(campaign)
+        # A check is one piece of work, and of such a file too much for a task.
+        if not is_any_size:
+            _wake(batch)
     return batch
+
+
+def _keep(file: "File[bytes]", batch: Batch) -> None:
+    for number, data in enumerate(file.chunks(PIECE)):
+        if number == 0:
+            refuse_other_kinds(data)
+        storing.keep_piece(batch.pk, number, data)
+
+
+def _refuse_too_many(by: User | None) -> None:
+    """Raise ImportRefused for who has brought so many batches that it must be a slip."""
+    if by is None:
+        return
+    since = timezone.now() - timedelta(days=1)
+    kinds = [Batch.Kind.IMPORTED, Batch.Kind.GENERATED]
+    mine = Batch.objects.filter(created_by=by, created_at__gt=since, kind__in=kinds)
+    if mine.count() >= settings.IMPORTS_A_DAY:
+        raise ImportRefused(
+            _(
+                "You have made %(count)s batches within 24 hours, which is as many as "
+                "one person may. Put the serials into fewer, larger files, or try "
+                "again later."
+            )
+            % {"count": settings.IMPORTS_A_DAY}
+        )
 
 
 def too_big() -> str:
@@ -234,6 +283,142 @@ def cancel(batch: Batch) -> None:
         )
 
 
+def generate(
+    campaign: Campaign,
+    *,
+    pattern: str,
+    quantity: int,
+    alphabet: str,
+    name: str,
+    by: User | None,
+) -> Batch:
+    """Make serials by a pattern in the background; nobody gets one before all are there.
+
+    `pattern` has a # for each random character, `alphabet` is one of ALPHABETS,
+    `quantity` is 1 to 1,000,000. Raises ImportRefused with the field that is wrong: a
+    pattern with too few codes, or whose codes could be guessed, for one.
+    """
+    if not 1 <= quantity <= MAX_QUANTITY:
+        raise ImportRefused(_("Choose 1 to 1,000,000."), field="quantity")
+    if alphabet not in ALPHABETS:
+        raise ImportRefused(_("Choose the characters from the list."), field="alphabet")
+    _refuse_too_many(by)
+    wanted = pattern_of(pattern, alphabet)
+    with transaction.atomic():
+        campaign = _open_campaign(campaign)
+        refuse_pattern(campaign, wanted, quantity)
+        batch = Batch.objects.create(
+            campaign=campaign,
+            name=name or wanted.text,
+            kind=Batch.Kind.GENERATED,
+            state=State.IMPORTING,
+            pattern=wanted.text,
+            alphabet=alphabet,
+            wanted=quantity,
+            fits_code39=all_fit("code39", iter(wanted.widest)),
+            fits_code128=all_fit("code128", iter(wanted.widest)),
+            created_by=by,
+        )
+        _wake(batch)
+    return batch
+
+
+def pattern_of(text: str, alphabet: str) -> Pattern:
+    """The pattern that was typed; full-width and invisible characters become plain."""
+    return Pattern(code_key(text, is_case_sensitive=True), alphabet)
+
+
+def refuse_pattern(
+    campaign: Campaign | None, pattern: Pattern, quantity: int | None
+) -> None:
+    """Raise ImportRefused, at the field `pattern`, for what makes no good serials.
+
+    Without a campaign or a quantity only what doesn't depend on them is looked at.
+    """
+    problem = (
+        shape_problem(pattern)
+        or _room_problem(campaign, pattern, quantity or 1)
+        or (campaign and _barcode_problem(campaign, pattern))
+    )
+    if problem:
+        raise ImportRefused(problem, field="pattern")
+
+
+def shape_problem(pattern: Pattern) -> str:
+    """What is wrong with how a pattern is written; an empty text if nothing is."""
+    text = pattern.text
+    if not text.isascii() or not text.isprintable() or " " in text:
+        return _("Use plain letters, digits and signs such as - or /, and no blanks.")
+    if len(text) > CODE_LENGTH:
+        return _("Write at most %(most)s characters.") % {"most": CODE_LENGTH}
+    if not pattern.length:
+        return _(
+            "Write a # for each random character, such as SPRING-####-####. For the "
+            "same text for everyone, make a fixed serial."
+        )
+    if text.startswith("="):
+        return _(
+            "A spreadsheet would take these serials for formulas. Begin with a letter, "
+            "a digit or #."
+        )
+    return ""
+
+
+def made_before(campaign: Campaign | None, pattern: Pattern) -> int:
+    """How many serials of this pattern the campaign has got or is getting."""
+    batches = Batch.objects.filter(
+        campaign=campaign,
+        kind=Batch.Kind.GENERATED,
+        state__in=(State.IMPORTING, State.READY),
+        alphabet=pattern.alphabet,
+    )
+    is_exact = campaign is not None and campaign.is_case_sensitive
+    how = "exact" if is_exact else "iexact"
+    same = batches.filter(**{f"pattern__{how}": pattern.text})
+    return same.aggregate(sum=Sum("wanted"))["sum"] or 0
+
+
+def _room_problem(campaign: Campaign | None, pattern: Pattern, quantity: int) -> str:
+    """What is wrong with how many codes there are; an empty text if nothing is."""
+    before = made_before(campaign, pattern)
+    tries = pattern.tries(quantity + before)
+    words = {
+        "size": f"{pattern.size:,}",
+        "quantity": f"{quantity:,}",
+        "before": f"{before:,}",
+        "tries": f"{tries:,}",
+        "fewest": f"{FEWEST_TRIES:,}",
+        "marks": pattern.fewest_marks(quantity + before),
+        "mark": MARK,
+    }
+    if pattern.size < quantity:
+        return (
+            _(
+                "This pattern can make only %(size)s different serials, not "
+                "%(quantity)s. Write %(mark)s at least %(marks)s times."
+            )
+            % words
+        )
+    if tries >= FEWEST_TRIES:
+        return ""
+    problem = ngettext(
+        "These could be guessed: one of them would be hit in about %(tries)s try, and "
+        "it should take at least %(fewest)s. Write %(mark)s at least %(marks)s times.",
+        "These could be guessed: one of them would be hit in about %(tries)s tries, and "
+        "it should take at least %(fewest)s. Write %(mark)s at least %(marks)s times.",
+        tries,
+    )
+    if before:
+        has = _("The campaign has %(before)s serials of this pattern already.")
+        problem = f"{has} {problem}"
+    return problem % words
+
+
+def _barcode_problem(campaign: Campaign, pattern: Pattern) -> "StrOrPromise | None":
+    refusals = (look.refusal(campaign.barcode, code) for code in pattern.widest)
+    return next((why for why in refusals if why), None)
+
+
 def make_fixed(
     campaign: Campaign, *, code: str, quantity: int | None, name: str, by: User
 ) -> Batch:
@@ -284,9 +469,70 @@ def _refuse_bad_text(campaign: Campaign, code: str, key: str) -> None:
         )
 
 
+def void(batch: Batch) -> None:
+    """Make all that is left of a batch void: nobody gets any of it from now on.
+
+    What was taken stays valid. The serials themselves follow in the background, those
+    of a fixed batch at once. Pressing twice is pressing once. Raises ImportRefused for
+    a batch that isn't ready.
+    """
+    with transaction.atomic():
+        to = State.VOID if batch.is_fixed else State.VOIDING
+        is_moved = batch.move((State.READY,), to, done_to=0, voided_at=timezone.now())
+        if is_moved and batch.is_fixed:
+            _void_units(batch)
+        elif is_moved:
+            _wake(batch)
+    if batch.state not in (State.VOIDING, State.VOID):
+        raise ImportRefused(_("Only serials that are ready can be made void."))
+
+
+def _void_units(batch: Batch) -> None:
+    """Take from a fixed batch what is left of its quantity, if it has one."""
+    stock = Stock.objects.select_for_update().filter(batch=batch).first()
+    if stock is None:
+        return
+    # A redeem that has read the batch before finds nothing left at its last step.
+    left = stock.quantity - stock.taken
+    Stock.objects.filter(batch=batch).update(quantity=F("taken"))
+    Batch.objects.filter(pk=batch.pk).update(voided=left)
+    batch.voided = left
+
+
+def set_stock_warning(campaign: Campaign, warn_below: int | None) -> None:
+    """Below how many serials left people get a mail; None for never.
+
+    Another number starts afresh: who was told of the old one is told of the new one.
+    """
+    if warn_below is None:
+        StockWatch.objects.filter(campaign=campaign).delete()
+        return
+    watch = StockWatch.objects.filter(campaign=campaign, warn_below=warn_below)
+    if not watch.exists():
+        StockWatch.objects.update_or_create(
+            campaign=campaign,
+            defaults={"warn_below": warn_below, "told_at": None, "telling_until": None},
+        )
+
+
 def set_position(batch: Batch, position: int) -> None:
     """Where the batch stands in its campaign's order; lower is given out first."""
     Batch.objects.filter(pk=batch.pk).update(position=position)
+
+
+@transaction.atomic
+def give_first(batch: Batch) -> None:
+    """Put the batch before all others of its campaign; these keep their order."""
+    batches = Batch.objects.filter(campaign=batch.campaign_id)
+    # All of them locked: two people who do this at once leave one order.
+    locked = list(batches.select_for_update(no_key=True).order_by("pk"))
+    first = min(locked, key=lambda one: (one.position, one.pk), default=None)
+    if first is None or first.pk == batch.pk:
+        return
+    # A number that is as high as numbers go stays where it is.
+    others = batches.exclude(pk=batch.pk).filter(position__lt=MAX_POSITION)
+    others.update(position=F("position") + 1)
+    set_position(batch, 0)
 
 
 def describe(batch: Batch, *, name: str, memo: str) -> None:
@@ -299,8 +545,8 @@ def may_delete(batch: Batch) -> bool:
     if batch.is_fixed:
         stock = Stock.objects.filter(batch=batch).first()
         return stock is not None and stock.taken == 0
-    is_over = batch.state in (State.REFUSED, State.CANCELLED)
-    return is_over and not batch.done_to
+    is_over = batch.state in (State.REFUSED, State.CANCELLED) and not batch.done_to
+    return is_over or (batch.state in State.whole() and batch.total == 0)
 
 
 def delete(batch: Batch) -> None:

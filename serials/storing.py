@@ -8,7 +8,10 @@ sees it, and a worker that dies leaves nothing behind.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from django.db import connection
+from django.conf import settings
+from django.db import connection, transaction
+
+from serials.rows import planned_once
 
 _COLUMNS = {
     "serials_staging": ("line", "code", "code_key"),
@@ -21,15 +24,31 @@ _FIXED = (
 )
 
 
+def keep_piece(batch_id: int, number: int, data: bytes) -> None:
+    """Keep a piece of an uploaded file.
+
+    As a value beside the statement: inside it, it is twice as long, and the connection
+    remembers its last hundred statements.
+    """
+    with planned_once() as cursor:
+        cursor.execute(
+            "INSERT INTO serials_uploadchunk (batch_id, number, data)"
+            " VALUES (%s, %s, %s)",
+            [batch_id, number, data],
+        )
+
+
 @contextmanager
 def staging() -> Iterator[None]:
     """A temporary table for rows of one file, empty at the start."""
+    # As the key of serials: byte by byte, which is what SQLite does anyway.
+    order = 'COLLATE "C"' if connection.vendor == "postgresql" else ""
     with connection.cursor() as cursor:
         # One can be left of a task that failed on this connection.
         cursor.execute("DROP TABLE IF EXISTS serials_staging")
         cursor.execute(
             "CREATE TEMPORARY TABLE serials_staging "
-            "(line integer NOT NULL, code text NOT NULL, code_key text NOT NULL)"
+            f"(line integer NOT NULL, code text NOT NULL, code_key text {order} NOT NULL)"
         )
     yield
     with connection.cursor() as cursor:
@@ -56,8 +75,11 @@ def add_refused(batch_id: int, rows: Sequence[tuple[int, str, str]]) -> None:
 
 
 def be_patient() -> None:
-    """Let this transaction's statements take longer than a page's may."""
-    if connection.vendor == "postgresql":
+    """Let this transaction's statements take longer than a page's may.
+
+    A command has all the time it wants anyway.
+    """
+    if connection.vendor == "postgresql" and settings.PROCESS_ROLE != "command":
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL statement_timeout = '50s'")
             cursor.execute("SET LOCAL lock_timeout = '15s'")
@@ -68,6 +90,17 @@ def look_closely() -> None:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE serials_staging")
+
+
+def look_again() -> None:
+    """Tell the planner that there are many more serials now; it hears of it late.
+
+    Web processes keep the plan of a claim that they made when there were few: walking
+    all of them. When somebody else is at the table this moment, they do it for us.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE (SKIP_LOCKED) serials_serial")
 
 
 def insert_staged(batch_id: int, campaign_id: int) -> int:
@@ -129,6 +162,15 @@ def remove_serials(batch_id: int, first: int, last: int) -> int:
     )
 
 
+def void_serials(batch_id: int, first: int, last: int) -> int:
+    """Make a batch's free serials void by their place in it; returns how many."""
+    return _run(
+        "UPDATE serials_serial SET state = 2"
+        " WHERE batch_id = %s AND state = 0 AND pos BETWEEN %s AND %s",
+        [batch_id, first, last],
+    )
+
+
 def _run(sql: str, params: Sequence[int]) -> int:
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
@@ -149,7 +191,9 @@ def _copy(table: str, rows: Sequence[tuple[int | str, ...]]) -> None:
                 copy.write(text)
         else:
             marks = ", ".join(["%s"] * len(columns))
-            cursor.executemany(
-                f"INSERT INTO {table} ({names}) VALUES ({marks})",  # noqa: S608
-                rows,
-            )
+            # In one transaction, or each row is one of its own.
+            with transaction.atomic():
+                cursor.executemany(
+                    f"INSERT INTO {table} ({names}) VALUES ({marks})",  # noqa: S608
+                    rows,
+                )

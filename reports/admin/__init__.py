@@ -4,9 +4,19 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
 from reports.admin.audits import AuditAdmin
+from reports.admin.batches import BatchStockAdmin
 from reports.admin.campaigns import CampaignOverviewAdmin
+from reports.admin.exports import SerialExportAdmin
 from reports.admin.records import RedemptionRecordAdmin
+from reports.admin.serials import SerialAdmin
 
-__all__ = ["AuditAdmin", "CampaignOverviewAdmin", "RedemptionRecordAdmin"]
+__all__ = [
+    "AuditAdmin",
+    "BatchStockAdmin",
+    "CampaignOverviewAdmin",
+    "RedemptionRecordAdmin",
+    "SerialAdmin",
+    "SerialExportAdmin",
+]
 
 admin.site.index_title = _("Overview")

@@ -21,6 +21,10 @@ class AuditAdmin(ReadOnly):
     list_display = ("night", "started_at", "ended_at", "shown_result")
     list_display_links = ("night",)
     list_per_page = 50
+    empty_words = _(
+        "The first check of the night comes at half past three. By hand, at any time: "
+        "python manage.py audit_ledger"
+    )
     change_form_outer_before_template = "reports/audit.html"
 
     @display(description=_("result"), label=RESULT_COLOURS)

@@ -1,5 +1,6 @@
 """The campaign with its numbers, its state's buttons and the way to its records."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import admin, messages
@@ -20,8 +21,18 @@ from campaigns.services import move
 from coupons.limiting import set_total_limit
 from deliveries.models import Delivery
 from reports.forms import CampaignOverviewForm
-from reports.numbers import Numbers, numbers_for, numbers_of
-from serials.models import Batch
+from reports.low_stock import is_low
+from reports.numbers import (
+    BatchStock,
+    Numbers,
+    in_order,
+    numbers_for,
+    numbers_of,
+    stocks_of,
+)
+from serials.admin.pages import COLOURS
+from serials.models import Batch, StockWatch
+from serials.services import set_stock_warning
 
 STATE_COLOURS = {
     Campaign.State.DRAFT: "info",
@@ -38,8 +49,13 @@ STEPS_BY_STATE = {
 }
 
 
+# How many batches the panel lists, and how many of them without being asked to. The
+# second number stands in reports/stock.css too.
+SHOWN_BATCHES, OPEN_BATCHES = 20, 8
+
+
 class CampaignList(ChangeList):
-    """Puts each shown campaign's numbers beside it, two queries a page."""
+    """Puts each shown campaign's numbers beside it, three queries a page."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
@@ -67,6 +83,9 @@ class CampaignOverviewAdmin(CampaignAdmin):
     list_per_page = 25
     show_full_result_count = False
     change_form_outer_before_template = "reports/campaign_panel.html"
+
+    class Media:
+        css = {"all": ["reports/stock.css"]}
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return CampaignList
@@ -166,6 +185,8 @@ class CampaignOverviewAdmin(CampaignAdmin):
         super().save_model(request, obj, form, change)
         if "limit_in_total" in form.cleaned_data:
             set_total_limit(obj, form.cleaned_data["limit_in_total"])
+        if "stock_warning" in form.cleaned_data:
+            set_stock_warning(obj, form.cleaned_data["stock_warning"])
 
     def response_add(
         self, request: HttpRequest, obj: Campaign, post_url_continue: str | None = None
@@ -195,14 +216,38 @@ def said_after(action: str) -> str:
     }[action]
 
 
+@dataclass(frozen=True)
+class Line:
+    """A batch in the panel's list, in the order they are given out."""
+
+    batch: Batch
+    stock: BatchStock
+    colour: str
+    is_next: bool  # whoever redeems now gets one of it
+    is_over: bool  # it has nothing to give any more
+    may_go_first: bool
+
+    @property
+    def url(self) -> str:
+        page = "change" if self.stock.is_whole else "progress"
+        return reverse(f"admin:serials_batch_{page}", args=[self.batch.pk])
+
+
 def panel_of(campaign: Campaign) -> dict[str, Any]:
     """What the panel above the campaign's form shows."""
     records = reverse("admin:reports_redemptionrecord_changelist")
     state = Campaign.State(campaign.state)
+    numbers = numbers_for(campaign)
+    watch = StockWatch.objects.filter(campaign=campaign).first()
+    lines = lines_of(campaign)
     return {
         "campaign": campaign,
-        "numbers": numbers_for(campaign),
-        "batches": Batch.objects.filter(campaign=campaign).select_related("stock")[:20],
+        "numbers": numbers,
+        "watch": watch,
+        "is_low": watch is not None and is_low(watch, numbers),
+        "lines": lines[:OPEN_BATCHES],
+        "more_lines": lines[OPEN_BATCHES:SHOWN_BATCHES],
+        "has_more_batches": len(lines) > SHOWN_BATCHES,
         "recent_deliveries": Delivery.objects.filter(campaign=campaign).select_related(
             "contact_list", "contact"
         )[:5],
@@ -210,3 +255,25 @@ def panel_of(campaign: Campaign) -> dict[str, Any]:
         "state_colour": STATE_COLOURS[state],
         "records_url": f"{records}?campaign__id__exact={campaign.pk}",
     }
+
+
+def lines_of(campaign: Campaign) -> list[Line]:
+    """The campaign's batches as they are given out, then those with nothing to give.
+
+    One more than are shown, if there are more.
+    """
+    batches = Batch.objects.filter(campaign=campaign).select_related("stock")
+    found = list(in_order(batches)[: SHOWN_BATCHES + 1])
+    stocks = stocks_of(found)
+    giving = next((batch.pk for batch in found if stocks[batch.pk].has_more), None)
+    return [
+        Line(
+            batch,
+            stocks[batch.pk],
+            colour=COLOURS.get(Batch.State(batch.state), "default"),
+            is_next=batch.pk == giving,
+            is_over=bool(batch.rank),
+            may_go_first=n > 0 and not batch.rank,
+        )
+        for n, batch in enumerate(found)
+    ]

@@ -68,19 +68,24 @@ CHECKS = [
     ),
     Check(
         "batch_elsewhere",
-        _("A coupon was redeemed from a batch of another campaign, or one not ready."),
+        _(
+            "A coupon was redeemed from a batch of another campaign, or from one that "
+            "never was ready."
+        ),
         COUPON_BATCH,
         """
         SELECT c.id AS coupon, b.id AS batch FROM coupons_coupon c
         JOIN serials_batch b ON b.id = c.batch_id
-        WHERE b.campaign_id <> c.campaign_id OR b.state <> 'ready'
+        WHERE b.campaign_id <> c.campaign_id
+            OR b.state NOT IN ('ready', 'voiding', 'void')
         """,
     ),
     Check(
         "batch_total",
         _(
-            "A ready batch has more or fewer serials than it says, void ones that it "
-            "does not count, or some of another campaign."
+            "A batch that is ready, or was before it was made void, has more or fewer "
+            "serials than it says, void ones that it does not count, or some of another "
+            "campaign."
         ),
         _("batch %(batch)s"),
         """
@@ -90,9 +95,39 @@ CHECKS = [
                 sum(CASE WHEN state = 2 THEN 1 ELSE 0 END) AS voided
             FROM serials_serial GROUP BY batch_id, campaign_id
         ) s ON s.batch_id = b.id
-        WHERE b.state = 'ready' AND (
-            b.total <> coalesce(s.total, 0) OR b.voided <> coalesce(s.voided, 0)
+        WHERE b.state IN ('ready', 'voiding', 'void') AND (
+            b.total <> coalesce(s.total, 0)
+            OR (b.kind <> 'fixed' AND b.voided <> coalesce(s.voided, 0))
             OR s.campaign_id <> b.campaign_id)
+        """,
+    ),
+    Check(
+        "void_free",
+        _(
+            "A batch is void, but some of it is not: a free serial, or a unit of a fixed "
+            "text."
+        ),
+        _("batch %(batch)s"),
+        """
+        SELECT b.id AS batch FROM serials_batch b
+        LEFT JOIN serials_stock k ON k.batch_id = b.id
+        LEFT JOIN (
+            SELECT DISTINCT batch_id FROM serials_serial WHERE state = 0
+        ) free ON free.batch_id = b.id
+        WHERE b.state = 'void'
+            AND (free.batch_id IS NOT NULL OR k.taken < k.quantity)
+        """,
+    ),
+    Check(
+        "void_early",
+        _(
+            "A batch has void serials, though nobody made it void: fewer can be given "
+            "out than people think."
+        ),
+        _("batch %(batch)s: %(voided)s"),
+        """
+        SELECT id AS batch, voided FROM serials_batch
+        WHERE voided > 0 AND state NOT IN ('voiding', 'void')
         """,
     ),
     Check(
@@ -126,7 +161,7 @@ CHECKS = [
         JOIN serials_serial s
             ON s.campaign_id = fixed.campaign_id AND s.code_key = fixed.code_key
         JOIN serials_batch b ON b.id = s.batch_id
-        WHERE fixed.kind = 'fixed' AND b.state = 'ready'
+        WHERE fixed.kind = 'fixed' AND b.state IN ('ready', 'voiding', 'void')
         """,
     ),
 ]

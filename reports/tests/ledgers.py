@@ -25,6 +25,8 @@ from deliveries.models import Delivery, Dispatch, Result
 from deliveries.preparing import prepare
 from deliveries.services import start_delivery
 from deliveries.settling import settle
+from serials import importing
+from serials.services import void
 from stores.models import Store
 from testing.factories import (
     TEST,
@@ -63,6 +65,9 @@ def make_ledger() -> Ledger:
     campaign = make_campaign(limit_per_contact=3)
     make_serials(campaign, 8)
     make_fixed_batch(campaign, code="AFTERWARDS", quantity=None, position=9)
+    unwanted = make_serials(campaign, 3, position=8)
+    void(unwanted)
+    importing.run(unwanted.pk)
     fixed = make_campaign()
     make_fixed_batch(fixed, quantity=50)
     set_total_limit(fixed, 40)

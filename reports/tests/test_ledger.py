@@ -442,6 +442,51 @@ def _(ledger):
     change("UPDATE serials_serial SET campaign_id = %s", ledger.fixed.pk)
 
 
+def plant_void_total(state):
+    @plants("batch_total", f"lost_serial_{state}")
+    def _(ledger):
+        change(
+            "UPDATE serials_batch SET state = %s WHERE id = %s",
+            state,
+            ledger.coupons.redeemed.batch_id,
+        )
+        change(
+            "DELETE FROM serials_serial WHERE state = 0 AND batch_id = %s",
+            ledger.coupons.redeemed.batch_id,
+        )
+
+
+for state in ("voiding", "void"):
+    plant_void_total(state)
+
+
+@plants("void_free", "serial")
+def _(ledger):
+    change(
+        "UPDATE serials_batch SET state = 'void' WHERE id = %s",
+        ledger.coupons.redeemed.batch_id,
+    )
+
+
+@plants("void_free", "unit")
+def _(ledger):
+    change("UPDATE serials_stock SET quantity = taken + 1")
+    change(
+        "UPDATE serials_batch SET state = 'void' WHERE id = %s",
+        ledger.coupons.fixed.batch_id,
+    )
+
+
+@plants("void_early", "one_time")
+def _(ledger):
+    change("UPDATE serials_batch SET voided = 1 WHERE kind <> 'fixed'")
+
+
+@plants("void_early", "fixed")
+def _(ledger):
+    change("UPDATE serials_batch SET voided = 1 WHERE kind = 'fixed'")
+
+
 @plants("code_twice", needs_server=True)
 def _(ledger):
     drop_unique("serials_serial", "campaign_id", "code_key")
@@ -468,8 +513,18 @@ def _(ledger):
     change("UPDATE coupons_verification SET undone_by_id = NULL")
 
 
+@plants("code_fixed", "void")
+def _(ledger):
+    read_alike()
+    change("UPDATE serials_batch SET state = 'void'")
+
+
 @plants("code_fixed")
 def _(ledger):
+    read_alike()
+
+
+def read_alike():
     change(
         "UPDATE serials_batch SET code_key = (SELECT min(code_key) FROM serials_serial) "
         "WHERE kind = 'fixed'"

@@ -1,10 +1,14 @@
+import bz2
 import codecs
+import gzip
 
 import pytest
 
+from serials import importing, services
 from serials.errors import ImportRefused
+from serials.importing import preview
 from serials.models import Batch, Serial, UploadChunk
-from serials.reading import MAX_BYTES, MAX_ROWS
+from serials.reading import EXPORT_HEADER, MAX_BYTES
 from serials.tests.files import (
     assert_exact,
     checked,
@@ -65,6 +69,22 @@ ROWS = {
     "one that grows": ("s\n" + "㍿" * 17, [], [(2, "too_long")]),
     "twice in the file": ("s\nA1\nA2\nA1\n", ["A1", "A2"], [(4, "in_file")]),
     "twice by case": ("s\nAb1\naB1\n", ["Ab1"], [(3, "in_file")]),
+    "emoji": (
+        "s\n\U0001f3ab-01\n\U0001f3ab-02\n",
+        ["\U0001f3ab-01", "\U0001f3ab-02"],
+        [],
+    ),
+    "accents": ("s\nCafé-1\nCafe\u0301-1\n", ["Café-1"], [(3, "in_file")]),
+    "half-width kana": ("s\nｻｸﾗ-1\nサクラ-1\n", ["ｻｸﾗ-1"], [(3, "in_file")]),
+    "a lone quote": ('s\n"\nA1\nA2\n', ["A1", "A2"], [(2, "quotes")]),
+    "a quote alone at the end": ('s\nA1\n"', ["A1"], [(3, "quotes")]),
+    "another line end": ("s\nA\u20281\nA\x0b2\nA\x0c3\nA\x854\n", [], None),
+    "CR CR LF": ("s\r\r\nA1\r\r\n", ["A1"], [(2, "empty"), (4, "empty")]),
+    "marks for both directions": ("s\nA\u200e1\nA\u200f2\nA\u20663\n", [], None),
+    "a mark in the middle": ("s\nA1\n\ufeffA2\n", ["A1", "A2"], []),
+    "a rounded number with a comma": ('s\n"1,23E+11"\n', [], [(2, "scientific")]),
+    "a long run of blanks": ("s\n" + " " * 2_000 + "A1\n", [], [(2, "too_long")]),
+    "a long quoted cell": ('s\n"' + "A" * 2_000 + '"\nA1\n', ["A1"], [(2, "too_long")]),
     "twice by width": ("s\nＡ１\nA1\n", ["Ａ１"], [(3, "in_file")]),
     "twice by zero width": ("s\nA1\nA\u200b1\n", ["A1"], [(3, "in_file")]),
     "three times": ("s\nA\na\nＡ\n", ["A"], [(3, "in_file"), (4, "in_file")]),
@@ -110,6 +130,14 @@ def test_control_characters_and_rounding_are_named():
     ]
 
 
+def test_every_line_end_but_the_usual_and_every_direction_mark_is_named():
+    assert {why for _, why in report(checked(ROWS["another line end"][0]))} == {
+        "characters"
+    }
+    text = ROWS["marks for both directions"][0]
+    assert [why for _, why in report(checked(text))] == ["characters"] * 3
+
+
 REFUSED = {
     "a heading alone": (b"serial\n", "no serials below"),
     "two columns": (b"serial,name\nA1,x\n", "Row 1 has more than one column"),
@@ -121,7 +149,14 @@ REFUSED = {
         "serial\n春".encode() + b"\n" + "春の券".encode("cp932") + b"\n\x81\n",
         "can't be read",
     ),
+    "a delimiter at the end": (b"serial;\nA1;\n", "Row 1 has more than one column"),
     "UTF-16 without its mark": ("serial\nA1\n".encode("utf-16-le"), "UTF-16"),
+    "UTF-16, the other way round": ("serial\nA1\n".encode("utf-16-be"), "UTF-16"),
+    "half a surrogate": (
+        codecs.BOM_UTF16_LE + "serial\nA".encode("utf-16-le") + b"\x00\xd8\n\0",
+        "Row 2 can't be read as UTF-16",
+    ),
+    "NUL alone": (b"\0" * 5_000, "no text at all"),
     "UTF-16 cut in half": (
         codecs.BOM_UTF16_LE + "serial\nA1".encode("utf-16-le")[:-1],
         "can't be read as UTF-16",
@@ -151,7 +186,16 @@ NOT_TAKEN = {
     "nothing": (b"", "empty"),
     "xlsx": (b"PK\x03\x04rest", "Excel workbook"),
     "xls": (b"\xd0\xcf\x11\xe0rest", "old Excel"),
-    "gzip": (b"\x1f\x8brest", "compressed"),
+    "gzip": (gzip.compress(b"serial\nA1\n"), "compressed"),
+    "bzip2": (bz2.compress(b"serial\nA1\n"), "compressed"),
+    "7z": (b"7z\xbc\xaf\x27\x1crest", "compressed"),
+    "PDF": (b"%PDF-1.7\nserial\n", "a PDF"),
+    "PNG": (b"\x89PNG\r\n\x1a\nrest", "a picture"),
+    "JPEG": (b"\xff\xd8\xff\xe0rest", "a picture"),
+    "RTF": (b"{\\rtf1\\ansi serial}", "a text document"),
+    "a web page": (b"<!DOCTYPE html>\n<table>", "a web page"),
+    "a web page that is called xls": (codecs.BOM_UTF8 + b"<html><table>", "a web page"),
+    "XML": (b'<?xml version="1.0"?>\n<Workbook>', "an XML file"),
     "a byte too many": (b"serial\n" + b"A" * (MAX_BYTES - 6), "larger than 10 MB"),
 }
 
@@ -196,6 +240,24 @@ def test_a_wrong_guess_is_mended_by_choosing_another_encoding():
     assert counts(batch) == (1, 0, 0)
 
 
+def test_half_width_kana_is_read_once_its_encoding_is_chosen():
+    data = "ｼﾘｱﾙ\nｻｸﾗ-01\n".encode("cp932")
+
+    batch = checked(data, encoding="cp932", has_header=True)
+
+    assert preview(batch) == [(1, "ｼﾘｱﾙ", ""), (2, "ｻｸﾗ-01", "")]
+    assert counts(batch) == (1, 0, 0)
+
+
+def test_utf_16_without_its_mark_stays_refused_when_somebody_says_so():
+    data = "serial\nA1\n".encode("utf-16-le")
+
+    batch = checked(data, encoding="utf-16", has_header=True)
+
+    assert batch.state == Batch.State.REFUSED
+    assert "can't be read as UTF-16" in batch.problem
+
+
 def test_an_encoding_that_does_not_fit_can_be_changed_back():
     batch = checked("序號\n春天\n", encoding="utf-16", has_header=True)
     if batch.state == Batch.State.REFUSED:
@@ -224,19 +286,27 @@ def test_one_serial_without_a_heading_can_still_be_imported():
     assert counts(batch) == (1, 0, 0)
 
 
-def test_one_line_of_ten_megabytes_is_one_row_of_the_report():
-    batch = checked(b"serial\n" + b"A" * (MAX_BYTES - 20) + b"\nB1\n")
+def test_one_line_of_exactly_ten_megabytes_is_one_row_of_the_report():
+    data = b"serial\n" + b"A" * (MAX_BYTES - 11) + b"\nB1\n"
+    assert len(data) == MAX_BYTES
+
+    batch = checked(data)
 
     assert report(batch) == [(2, "too_long")]
     assert batch.refused_rows.get().value == "A" * 200
     assert counts(batch) == (1, 0, 1)
 
 
-def test_a_million_and_one_rows_are_refused():
-    batch = checked(b"serial\n" + b"A\n" * (MAX_ROWS + 1))
+def test_as_many_rows_as_a_file_may_have_are_taken_and_one_more_refused(settings):
+    assert settings.IMPORT_MOST_ROWS == 1_000_000
+    settings.IMPORT_MOST_ROWS = 1_000
+    rows = [f"N{n}" for n in range(1_001)]
+
+    assert counts(checked("\n".join(["serial", *rows[:1_000]]))) == (1_000, 0, 0)
+    batch = checked("\n".join(["serial", *rows, "x,y"]))
 
     assert batch.state == Batch.State.REFUSED
-    assert "1,000,000" in batch.problem
+    assert "1,000 serials" in batch.problem
     assert report(batch) == []
 
 
@@ -279,3 +349,76 @@ def test_a_value_is_listed_with_what_cannot_be_seen_written_out():
     value = batch.refused_rows.get().value
     assert value.startswith("A\\x00\\x1b[2J\\u202ex")
     assert len(value) == 200
+
+
+# --- Our own export -------------------------------------------------------------------
+
+HEADER = ",".join(EXPORT_HEADER)
+EXPORTS = {
+    "quoted": (
+        codecs.BOM_UTF8
+        + b'"serial","state","batch","taken_at","coupon","verified_at"\r\n'
+        + b'"AB-01","free","April, and ""May""","","",""\r\n'
+        + b'"\'=C2","taken","April","2026-05-01 13:00:00","K7",""\r\n'
+        + b'"D""3,4","void","line one\nline two","","",""\r\n'
+    ),
+    "as a spreadsheet saves it": (
+        f'{HEADER}\nAB-01,free,April,,,\n\'=C2,taken,x,,,\n"D""3,4",void,,,,\n'
+    ),
+    "with the first column alone from row 2 on": (
+        f'{HEADER}\nAB-01\n\'=C2\n"D""3,4"\n'
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_our_own_export_is_read_by_its_first_column(name):
+    batch = imported(EXPORTS[name])
+
+    assert codes(batch) == ["AB-01", "=C2", 'D"3,4']
+    assert_exact(batch)
+
+
+def test_bad_rows_of_an_export_are_reported_by_their_first_cell():
+    rows = ["AB-01,free", ",free", "ab-01,free", '"A"B,free', "X" * 65 + ",free", "A2"]
+    batch = checked("\n".join([HEADER, *rows]))
+
+    assert report(batch) == [
+        (3, "empty"),
+        (4, "in_file"),
+        (5, "quotes"),
+        (6, "too_long"),
+    ]
+    assert counts(batch) == (2, 1, 3)
+    assert preview(batch)[0] == (1, "serial", "")
+
+
+@pytest.mark.parametrize("block", [1, 2, 50])
+def test_an_export_is_still_one_when_its_import_goes_on_later(settings, block):
+    settings.IMPORT_BLOCK = block
+    batch = checked(HEADER + "\nA1,free\nA2,free\nA3,free\n")
+    services.confirm(batch)
+
+    while importing.run(batch.pk, seconds=0):
+        pass
+
+    batch.refresh_from_db()
+    assert codes(batch) == ["A1", "A2", "A3"]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        HEADER + ",more",
+        HEADER.removesuffix(",verified_at"),
+        HEADER.replace(",", ";"),
+        HEADER.upper(),
+        "serial,state",
+        "x," + HEADER,
+    ],
+)
+def test_no_other_table_is_read(header):
+    batch = checked(header + "\nA1,free,April,,,\n")
+
+    assert batch.state == Batch.State.REFUSED
+    assert "Row 1 has more than one column" in batch.problem

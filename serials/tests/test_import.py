@@ -7,6 +7,7 @@ from campaigns.models import Campaign
 from serials import importing, services
 from serials.errors import ImportRefused, LeaseLost, OutOfStock
 from serials.models import Batch, RefusedRow, Serial, UploadChunk
+from serials.steps import LEASE
 from serials.tasks import sweep, work
 from serials.tests.files import (
     assert_exact,
@@ -115,7 +116,7 @@ def test_the_next_worker_takes_over_from_one_that_died(small_blocks):
     services.confirm(batch)
     importing.run(batch.pk, seconds=0)
     # Killed at the start of its next block: the lease stays, nothing else.
-    held = timezone.now() + importing.LEASE
+    held = timezone.now() + LEASE
     Batch.objects.filter(pk=batch.pk).update(leased_until=held)
 
     assert not importing.run(batch.pk)
@@ -135,7 +136,7 @@ def test_a_worker_whose_lease_went_writes_nothing_more(small_blocks):
     importing.run(batch.pk, clock=later())
 
     with pytest.raises(LeaseLost):
-        importing._import(late, float("inf"), timezone.now)
+        importing._bring(late, float("inf"), timezone.now)
 
     batch.refresh_from_db()
     assert_exact(batch)
@@ -155,7 +156,7 @@ def test_a_check_that_was_cut_off_starts_again_from_the_top(small_blocks):
     # What a killed check leaves: part of the report and a lease.
     RefusedRow.objects.create(batch=batch, line=3, value=",", reason="columns")
     Batch.objects.filter(pk=batch.pk).update(
-        done_to=4, leased_until=timezone.now() + importing.LEASE
+        done_to=4, leased_until=timezone.now() + LEASE
     )
 
     importing.run(batch.pk, clock=later())
@@ -206,7 +207,7 @@ def test_a_cancel_stops_the_worker_at_its_next_block(small_blocks):
     services.cancel(Batch.objects.get(pk=batch.pk))
 
     with pytest.raises(LeaseLost):
-        importing._import(at_work, float("inf"), timezone.now)
+        importing._bring(at_work, float("inf"), timezone.now)
     assert not Serial.objects.exists()
 
 
@@ -284,9 +285,7 @@ def test_an_unconfirmed_check_is_dropped_after_a_week():
 
 def test_the_sweep_finds_what_waits_and_leaves_what_is_at_work():
     waiting, at_work, done = upload(numbered(1)), upload(numbered(1)), checked("s\nA")
-    Batch.objects.filter(pk=at_work.pk).update(
-        leased_until=timezone.now() + importing.LEASE
-    )
+    Batch.objects.filter(pk=at_work.pk).update(leased_until=timezone.now() + LEASE)
 
     due = Batch.objects.due(timezone.now())
     sweep()

@@ -5,10 +5,12 @@ import time
 
 import pytest
 from django.db import connection, transaction
+from django.utils import timezone
 
 from campaigns.models import Campaign
+from reports.ledger import find_breaks
 from serials import importing, services
-from serials.models import Batch, Serial
+from serials.models import Batch, RefusedRow, Serial
 from serials.tests.files import assert_exact, checked, upload
 from testing.factories import make_campaign, make_user
 
@@ -47,22 +49,70 @@ def numbered(order):
     return "serial\n" + "".join(f"N{n:06d}\n" for n in order)
 
 
-def test_two_people_import_the_same_file_and_each_serial_comes_once(settings):
+def assert_each_row_once(batch):
+    """Each row of the file is a serial or is listed, and the counts are those."""
+    batch.refresh_from_db()
+    assert_exact(batch)
+    taken = Serial.objects.filter(batch=batch).values_list("pos", flat=True)
+    listed = RefusedRow.objects.filter(batch=batch).values_list("line", flat=True)
+    assert sorted([*taken, *listed]) == list(range(2, batch.lines + 2))
+
+
+def assert_all_agrees():
+    assert find_breaks(now=timezone.now()) == []
+
+
+@pytest.mark.parametrize("is_reversed", [False, True])
+def test_two_people_import_the_same_serials_and_each_comes_once(settings, is_reversed):
     settings.IMPORT_BLOCK = 700
-    for _ in range(5):
+    order = range(4_000)
+    shares = []
+    for _ in range(3):
         campaign = make_campaign()
-        first = checked(numbered(range(4_000)), campaign)
-        second = checked(numbered(reversed(range(4_000))), campaign)
+        first = checked(numbered(order), campaign)
+        second = checked(numbered(reversed(order) if is_reversed else order), campaign)
         for batch in (first, second):
             services.confirm(batch)
 
         at_once(lambda a=first: work_off(a), lambda b=second: work_off(b))
 
         for batch in (first, second):
-            batch.refresh_from_db()
-            assert_exact(batch)
-        assert first.new + second.new == 4_000
-        assert Serial.objects.filter(campaign=campaign).count() == 4_000
+            assert_each_row_once(batch)
+        codes = Serial.objects.filter(campaign=campaign).values_list("code", flat=True)
+        assert sorted(codes) == [f"N{n:06d}" for n in order]
+        shares.append(min(first.new, second.new))
+    if is_reversed:
+        assert any(shares)  # so they met in the middle
+    assert_all_agrees()
+
+
+def naive_import(order):
+    """Add what is not there yet, to a table without a unique key."""
+    for first in range(0, len(order), 700):
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO naive_serial SELECT n FROM unnest(%s::int[]) n"
+                " WHERE NOT EXISTS (SELECT 1 FROM naive_serial WHERE code = n)",
+                [list(order[first : first + 700])],
+            )
+
+
+def test_two_naive_imports_of_the_same_file_bring_serials_twice():
+    """The control: the same rush, on code that looks before it writes."""
+    order = range(4_000)
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE naive_serial (code int)")
+        try:
+            for _ in range(5):
+                cursor.execute("TRUNCATE naive_serial")
+                at_once(*[lambda: naive_import(order)] * 2)
+                cursor.execute("SELECT count(*) FROM naive_serial")
+                [count] = cursor.fetchone()
+                if count > len(order):
+                    return
+        finally:
+            cursor.execute("DROP TABLE naive_serial")
+    pytest.fail("It never brought one twice.")
 
 
 def test_many_workers_on_one_import_do_each_block_once(settings):
@@ -77,8 +127,9 @@ def test_many_workers_on_one_import_do_each_block_once(settings):
     at_once(*[worker] * 5)
     work_off(batch)
 
-    batch.refresh_from_db()
-    assert_exact(batch)
+    assert_each_row_once(batch)
+    assert batch.new == 5_000
+    assert_all_agrees()
 
 
 def test_a_cancel_beside_a_running_import_leaves_no_serial(settings):
@@ -96,6 +147,7 @@ def test_a_cancel_beside_a_running_import_leaves_no_serial(settings):
         batch.refresh_from_db()
         assert batch.state == Batch.State.CANCELLED
         assert not Serial.objects.filter(batch=batch).exists()
+    assert_all_agrees()
 
 
 def test_an_import_beside_one_that_is_cancelled_stays_exact(settings):
@@ -113,9 +165,9 @@ def test_an_import_beside_one_that_is_cancelled_stays_exact(settings):
 
     at_once(drop, lambda: work_off(stays))
 
-    stays.refresh_from_db()
-    assert_exact(stays)
+    assert_each_row_once(stays)
     assert not Serial.objects.filter(batch=goes).exists()
+    assert_all_agrees()
 
 
 def test_a_check_that_two_workers_want_is_done_by_one():
@@ -125,6 +177,7 @@ def test_a_check_that_two_workers_want_is_done_by_one():
 
     batch.refresh_from_db()
     assert (batch.state, batch.new) == (Batch.State.CHECKED, 20_000)
+    assert_all_agrees()
 
 
 def test_a_new_batch_waits_for_whoever_changes_how_keys_are_compared():
@@ -147,3 +200,4 @@ def test_a_new_batch_waits_for_whoever_changes_how_keys_are_compared():
     at_once(flip, make)
 
     assert Batch.objects.get().code_key == "Abc"
+    assert_all_agrees()

@@ -11,7 +11,8 @@ from django.test import Client
 from django.urls import reverse
 
 from serials import services
-from serials.models import Batch, Serial
+from serials.admin import importing
+from serials.models import Batch, Serial, UploadChunk
 from serials.reading import MAX_BYTES
 from serials.tasks import work
 from serials.tests.files import assert_exact, checked, counts, imported
@@ -98,6 +99,46 @@ def test_a_refused_upload_says_why_at_the_field_and_keeps_the_campaign(
     assert not Batch.objects.exists()
 
 
+def test_the_file_field_works_without_script_and_is_told_of_its_error(editor):
+    campaign = make_campaign()
+
+    fresh = text_of(editor.get(page("upload")))
+    refused = text_of(send(editor, b"PK\x03\x04", campaign))
+
+    field = '<input type="file" name="file" id="id_file" required'
+    assert field in fresh
+    assert field in refused
+    assert f'data-most="{MAX_BYTES}"' in fresh
+    assert 'aria-invalid="true"' not in fresh
+    assert 'aria-invalid="true"' in refused
+
+
+def test_several_files_go_into_one_campaign_one_after_the_other(editor):
+    campaign = make_campaign(barcode="none")
+    for data in (b"s\nA1\n", b"s\nA1\nA2\n"):
+        send(editor, data, campaign)
+        batch = Batch.objects.latest("pk")
+        work(batch.pk)
+        editor.post(page("confirm", batch.pk))
+        work(batch.pk)
+        shown = text_of(editor.get(page("progress", batch.pk)))
+
+        again = f"{page('upload')}?campaign={campaign.pk}"
+        assert f'href="{again}">Upload another file</a>' in shown
+
+    codes = Serial.objects.order_by("code").values_list("code", flat=True)
+    assert list(codes) == ["A1", "A2"]
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 300 + ".csv", "..\\..\\x/y.csv", "春\u202e.csv"]
+)
+def test_a_file_may_have_any_name(editor, name):
+    assert send(editor, b"s\nA1\n", make_campaign(), name=name).status_code == 302
+
+    assert 1 <= len(Batch.objects.get().name) <= 100
+
+
 def test_an_upload_without_a_file_asks_for_one(editor):
     answer = editor.post(page("upload"), {"campaign": make_campaign().pk})
 
@@ -122,6 +163,31 @@ def test_a_body_that_is_too_big_is_refused_unread(editor):
     assert answer.status_code == 413
     assert "larger than 10 MB" in text_of(answer)
     assert not Batch.objects.exists()
+
+
+def test_a_slow_upload_keeps_the_web_server_patient(editor):
+    beats = []
+    file = SimpleUploadedFile("a.csv", b"serial\n" + b"A\n" * 500_000)
+
+    editor.post(
+        page("upload"),
+        {"campaign": make_campaign().pk, "file": file},
+        **{"couponadmin.pulse": lambda: beats.append(1)},
+    )
+
+    assert len(beats) >= 10
+    assert bytes(UploadChunk.objects.get().data).endswith(b"A\nA\n")
+
+
+def test_an_upload_that_never_ends_is_left_to_the_web_server(rf):
+    beats = []
+    request = rf.post("/", **{"couponadmin.pulse": lambda: beats.append(1)})
+    pulse = importing.Pulse(request)
+    pulse.until = 0.0
+
+    assert pulse.receive_data_chunk(b"A", 0) == b"A"
+
+    assert not beats
 
 
 def test_the_upload_still_wants_its_token():
@@ -304,7 +370,7 @@ def test_the_list_shows_every_kind_of_batch(editor):
 
     shown = text_of(editor.get(page("changelist")))
 
-    for words in ("0 of 5,000 taken", "no limit", "1 new", "Upload a CSV"):
+    for words in ("5,000 of 5,000 free", "no limit", "1 new", "Upload a CSV"):
         assert words in shown
 
 
@@ -326,7 +392,8 @@ def test_only_what_gave_nothing_out_can_be_deleted(editor):
     kept, dropped = imported("s\nA1\n"), checked("s\nA1\n")
     services.cancel(dropped)
 
-    assert editor.post(page("delete", kept.pk), {"post": "yes"}).status_code == 403
+    refused = editor.post(page("delete", kept.pk), {"post": "yes"}, follow=True)
+    assert "serials of it may have been given out" in text_of(refused)
     assert editor.post(page("delete", dropped.pk), {"post": "yes"}).status_code == 302
 
     assert list(Batch.objects.all()) == [kept]
