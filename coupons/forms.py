@@ -9,6 +9,8 @@ from django.core.validators import ProhibitNullCharactersValidator
 from django.utils.translation import gettext_lazy as _
 
 from serials.codes import ZERO_WIDTH
+from stores.models import is_typable
+from stores.services import MAX_PASSWORD
 
 LONGEST_SCAN = 300  # characters; a link of ours has about 60
 # Control characters, halves of a pair, and marks that change the reading direction.
@@ -67,6 +69,64 @@ class ScanForm(forms.Form):
     def problem(self) -> str:
         """The first thing wrong, for the one line under the field."""
         return next((str(found[0]) for found in self.errors.values()), "")
+
+
+class UseForm(forms.Form):
+    """What a store's staff choose on the customer's page to mark a coupon as used.
+
+    `press` is the id of the page that was shown.
+    """
+
+    store = forms.IntegerField(
+        min_value=1,
+        max_value=2**63 - 1,
+        error_messages={
+            name: _("Choose the store.")
+            for name in ("required", "invalid", "min_value", "max_value")
+        },
+    )
+    press = forms.UUIDField(
+        error_messages={
+            "required": _("This page was out of date. Try once more."),
+            "invalid": _("This page was out of date. Try once more."),
+        }
+    )
+
+    @property
+    def problem(self) -> str:
+        """The first thing wrong, for the one line at `problem_field`."""
+        return str(self.errors[self.problem_field][0]) if self.errors else ""
+
+    @property
+    def problem_field(self) -> str:
+        """Its field, as the page has them one below the other."""
+        return next((name for name in self.fields if name in self.errors), "")
+
+
+def validate_typable(text: str) -> None:
+    """Refuse what can be no password, before a try is spent on it."""
+    if not is_typable(text):
+        raise ValidationError(
+            _("This has characters that no password has. Type it again.")
+        )
+
+
+class TypedPasswordField(ReadableField):
+    """A password as the staff of a store type it."""
+
+    default_validators = [validate_typable]
+
+
+class UsePasswordForm(UseForm):
+    """The same, with the store's password."""
+
+    password = TypedPasswordField(
+        max_length=MAX_PASSWORD,
+        error_messages={
+            "required": _("Type the store password."),
+            "max_length": _("No password is as long as that. Type it again."),
+        },
+    )
 
 
 def validate_reason(text: str) -> None:

@@ -386,6 +386,69 @@ class ScanPace(models.Model):
         return f"{self.staff_id}: {self.scans}, {self.misses}"
 
 
+class PasswordTries(models.Model):
+    """How often a store password was tried on one coupon's page: the guard of that limit.
+
+    A try is counted before the password is looked at, and taken off again when it was
+    right: so guesses that arrive together can't slip through.
+    """
+
+    coupon = models.OneToOneField(
+        Coupon, models.CASCADE, primary_key=True, related_name="+"
+    )
+    ever = models.PositiveSmallIntegerField()
+    # Since the page last rested: see coupons.passwords.REST.
+    lately = models.PositiveSmallIntegerField()
+    last_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(ever__lte=10, lately__lte=5), name="passwordtries_not_more"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.coupon_id}: {self.lately}, {self.ever}"
+
+
+class PasswordPace(models.Model):
+    """How often one password was typed wrong, a store's or a campaign's own.
+
+    `wrong` counts a try before it is looked at, until it proves right. The hours, in
+    hours since 1970, count what proved wrong. `alerted_at` is when it was too much;
+    whoever mails people of it notes that in the two columns after.
+    """
+
+    store = models.OneToOneField(Store, models.CASCADE, null=True, related_name="+")
+    campaign = models.OneToOneField(
+        Campaign, models.CASCADE, null=True, related_name="+"
+    )
+    wrong = models.PositiveIntegerField()  # in the day that ends at:
+    day_ends_at = models.DateTimeField()
+    hour = models.PositiveIntegerField(db_default=0)
+    wrong_in_hour = models.PositiveIntegerField(db_default=0)
+    wrong_before = models.PositiveIntegerField(db_default=0)  # in the hour before it
+    alerted_at = models.DateTimeField(null=True)
+    told_at = models.DateTimeField(null=True)
+    telling_until = models.DateTimeField(null=True)  # lease of who is telling
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(store__isnull=False, campaign=None)
+                | Q(store=None, campaign__isnull=False),
+                name="passwordpace_of_one",
+            ),
+            models.CheckConstraint(
+                condition=Q(wrong__lte=200), name="passwordpace_not_more"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.store_id}/{self.campaign_id}: {self.wrong}"
+
+
 class ContactUse(models.Model):
     """How often a contact has redeemed in a campaign: the guard of that limit."""
 

@@ -6,11 +6,11 @@ import hmac
 import logging
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -38,6 +38,7 @@ from coupons.models import (
     Tally,
     Verification,
 )
+from coupons.passwords import judge, keeper_of
 from coupons.retrying import retrying
 from serials.errors import OutOfStock
 from serials.models import Batch
@@ -339,7 +340,7 @@ def _verify(
     if coupon is None:
         raise CouponError("invalid")
     at = clock()
-    check_may_verify(coupon, store=store, at=at)
+    check_may_verify(coupon, store=store, way=way, at=at)
     coupon.verify(at=at)
     with backstop("already_verified"):
         verification = Verification.objects.create(
@@ -350,13 +351,22 @@ def _verify(
     return verification
 
 
-def check_may_verify(coupon: Coupon, *, store: Store | None, at: datetime) -> None:
+# Their forms are on the customer's page only where the campaign asks for them; a scan does
+# for every campaign that asks for verification at all.
+ON_PAGE = (Verification.Way.BUTTON, Verification.Way.PASSWORD)
+
+
+def check_may_verify(
+    coupon: Coupon, *, store: Store | None, way: str, at: datetime
+) -> None:
     """Refuse what a store can't take at `at`, with the reason that helps most."""
     campaign = coupon.campaign
     if store is not None and not campaign.taken_in(store.pk):
         raise CouponError("wrong_store")
     if campaign.verifying == Campaign.Verifying.NONE:
         raise CouponError("not_needed")
+    if way in ON_PAGE and way != campaign.verified_on_page:
+        raise CouponError("conflict")
     if coupon.status == Status.REVOKED:
         raise CouponError("revoked")
     if coupon.status == Status.VERIFIED:
@@ -453,6 +463,101 @@ def revoke(
     if was_redeemed:
         give_back_to_total(coupon.campaign_id)
     return coupon
+
+
+# --- the store's side, on the customer's page ----------------------------------------
+
+
+@dataclass(frozen=True)
+class Press:
+    """A press by a store's staff on a coupon's page, as it arrived."""
+
+    token: str
+    store_id: int
+    way: str
+    nonce: UUID  # of the page that was shown: a second arrival is told by it
+    source: Source
+    clock: Clock = timezone.now
+    password: str = field(default="", repr=False)
+
+
+def verify_on_page(press: Press) -> Verification:
+    """Take a redeemed coupon at the store that was chosen on its page, once.
+
+    The same nonce again (a double press, a lost answer) gets the same verification and
+    changes nothing. Raises CouponError: invalid, and those of `verify` and
+    `passwords.judge`; conflict when the page is not the campaign's way, or the store has
+    no password. Each is kept as an Attempt, never with what was typed.
+    """
+    coupons = Coupon.objects.select_related("campaign")
+    coupon = coupons.filter(token=press.token).first()
+    if coupon is None:
+        raise CouponError("invalid")
+    store = Store.objects.filter(pk=press.store_id, is_active=True).first()
+    try:
+        return _verify_pressed(coupon, store, press)
+    except CouponError as error:
+        # This very press may have verified before, or while we waited.
+        earlier = _made_by(press, coupon)
+        if earlier is not None:
+            return earlier
+        _attempt_of(press, error.code, coupon, store).save()
+        raise
+
+
+def _made_by(press: Press, coupon: Coupon) -> Verification | None:
+    """The verification that this very press made, while it holds."""
+    answered = Attempt.objects.filter(nonce=_id_of(press, coupon), coupon=coupon)
+    live = answered.filter(verification__undone_at=None)
+    attempt = live.select_related("verification").first()
+    return attempt.verification if attempt else None
+
+
+def _verify_pressed(coupon: Coupon, store: Store | None, press: Press) -> Verification:
+    if store is None:
+        raise CouponError("wrong_store")
+    # Before a try is spent; once more behind the lock.
+    check_may_verify(coupon, store=store, way=press.way, at=press.clock())
+    if press.way == Verification.Way.PASSWORD:
+        keeper = keeper_of(coupon.campaign, store)
+        if keeper is None:
+            raise CouponError("conflict", has_no_password=True)
+        judge(coupon, keeper, press.password, clock=press.clock)
+    return _verify_and_keep(coupon, store, press)
+
+
+@retrying
+@transaction.atomic
+def _verify_and_keep(coupon: Coupon, store: Store, press: Press) -> Verification:
+    """Verify, and keep the answer for the press's nonce in the same transaction."""
+    verification = _verify(
+        coupon.pk, store=store, way=press.way, source=press.source, clock=press.clock
+    )
+    kept = _attempt_of(press, "ok", coupon, store)
+    kept.nonce, kept.verification = _id_of(press, coupon), verification
+    # Taken back since: an old page that is sent again does not use it once more.
+    if Attempt.objects.filter(nonce=kept.nonce).exists():
+        raise CouponError("conflict")
+    kept.save()
+    return verification
+
+
+def _id_of(press: Press, coupon: Coupon) -> UUID:
+    """A page's nonce counts for its own coupon, whoever sends it."""
+    return uuid5(press.nonce, f"press {coupon.pk}")
+
+
+def _attempt_of(
+    press: Press, reason: str, coupon: Coupon, store: Store | None
+) -> Attempt:
+    return Attempt(
+        action=Attempt.Action.VERIFY,
+        reason=reason,
+        coupon=coupon,
+        store=store,
+        at=press.clock(),
+        request_id=press.source.request_id,
+    )
 
 
 # --- scanning ------------------------------------------------------------------------

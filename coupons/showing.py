@@ -13,20 +13,23 @@ from typing import Any, NamedTuple
 from django.db import connection, models
 
 from campaigns.models import Campaign, Group, Template, TotalLimit
-from coupons.models import Coupon
+from coupons.models import Coupon, PasswordTries
 from serials.models import Batch, Serial
 from serials.rows import built_or_none, columns_of, know, planned_once
 
 TEXTS = ("name", "instructions", "usage_condition", "button_label")
-MOST_STORES = 100  # on one page
+MOST_STORES = 100  # listed on one page
+MOST_CHOICES = 1_000  # where staff choose theirs
 STILL_OF_USE = (*Coupon.BEFORE_REDEEM, Coupon.Status.REDEEMED)
 
 
 class Place(NamedTuple):
-    """A store as customers read it."""
+    """A store as customers read it, and as its staff choose it."""
 
     name: str
     address: str
+    pk: int = 0
+    has_password: bool = False
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Facts:
     is_total_full: bool = False
     store_name: str = ""  # which took it
     stores: Sequence[Place] = ()
+    tries: PasswordTries | None = None  # of a store password, on this page
 
 
 # Each with the alias of its table, in the order in which COUPON selects them.
@@ -48,6 +52,7 @@ PARTS: Mapping[type[models.Model], str] = {
     Group: "grp",
     Template: "template",
     TotalLimit: "total",
+    PasswordTries: "tries",
 }
 # Few tables are joined: with all of them, planning took ten times as long as running.
 # A batch gives while it has something left. A free serial is looked for in the order of
@@ -86,12 +91,14 @@ COUPON = """
     LEFT JOIN campaigns_group grp ON grp.id = campaign.group_id
     LEFT JOIN campaigns_template template ON template.id = campaign.template_id
     LEFT JOIN campaigns_totallimit total ON total.campaign_id = campaign.id
+    LEFT JOIN coupons_passwordtries tries ON tries.coupon_id = coupon.id
     LEFT JOIN campaigns_campaigntext text
         ON text.campaign_id = campaign.id AND text.language = %s
     WHERE coupon.token = %s
 """
 STORES = """
-    SELECT store.name, store.address FROM stores_store store
+    SELECT store.name, store.address, store.id, store.password <> ''
+    FROM stores_store store
     WHERE store.is_active AND (
         store.id IN (
             SELECT named.store_id FROM campaigns_campaign_stores named
@@ -135,15 +142,24 @@ def find_shown(token: str, *, language: str) -> tuple[Coupon, Facts] | None:
         is_contact_full=0 < campaign.limit_per_contact <= (used or 0),
         is_total_full=total is not None and total.used >= total.quota,
         store_name=store_name or "",
-        stores=stores_of(campaign.pk) if coupon.status in STILL_OF_USE else (),
+        stores=stores_of(coupon) if coupon.status in STILL_OF_USE else (),
+        tries=parts[PasswordTries],
     )
 
 
-def stores_of(campaign_id: int) -> list[Place]:
-    """The open stores that take the campaign; none named means all. One over MOST."""
+def stores_of(coupon: Coupon) -> list[Place]:
+    """The open stores that take the coupon; none named means all.
+
+    One more than can be listed; where staff choose theirs, all that can be chosen.
+    """
+    is_chosen = coupon.redeemed_at is not None and coupon.campaign.verified_on_page
+    most = MOST_CHOICES if is_chosen else MOST_STORES + 1
     with planned_once() as cursor:
-        cursor.execute(STORES, [campaign_id, campaign_id, MOST_STORES + 1])
-        return [Place(*row) for row in cursor.fetchall()]
+        cursor.execute(STORES, [coupon.campaign_id, coupon.campaign_id, most])
+        return [
+            Place(name, address, pk, bool(has_password))
+            for name, address, pk, has_password in cursor.fetchall()
+        ]
 
 
 @cache

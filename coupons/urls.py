@@ -24,6 +24,7 @@ register_converter(TokenConverter, "token")
 urlpatterns = [
     path("<token:token>", page.page, name="page"),
     path("<token:token>/redeem", page.redeem, name="redeem"),
+    path("<token:token>/verify", page.verify, name="verify"),
     path("<token:token>/opened", page.opened, name="opened"),
     # All else gets the same answer, with the same headers, as an unknown token.
     path("", page.unknown),

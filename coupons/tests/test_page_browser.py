@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import ViewportSize, expect
 
-from coupons.models import Coupon, Event
+from coupons.models import Attempt, Coupon, Event, Verification
 from coupons.services import redeem, verify
 from coupons.tests.page_helpers import url_of
 from testing.browsing import chromium, complaints, open_page
@@ -182,6 +182,88 @@ def test_copy_puts_the_serial_in_the_clipboard(browser, live_server, coupon):
     page.context.close()
 
 
+# --- what the store's staff press on it ------------------------------------------------
+
+
+def make_locked(*stores):
+    """A redeemed coupon that a store password marks as used."""
+    campaign = make_campaign(*stores, verifying="password")
+    make_serials(campaign, ["LATTE-0001"])
+    return make_coupon(campaign, status="redeemed")
+
+
+def make_stores(*names):
+    stores = [make_store(name=name) for name in names]
+    for store in stores:
+        store.set_password("umbrella-7")
+    return stores
+
+
+def type_password(page, password):
+    page.get_by_label("Store password").fill(password)
+    page.get_by_role("button", name="Mark as used").click()
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_staff_choose_their_store_slip_once_and_mark_it_as_used(
+    browser, live_server, script
+):
+    page = open_page(browser, phone=True, java_script_enabled=script)
+    coupon = make_locked(*make_stores("Shibuya", "Ueno"))
+    visit(page, live_server, coupon)
+
+    page.get_by_label("Store", exact=True).select_option("Ueno")
+    type_password(page, "umbrella-8")
+    expect(page.get_by_role("alert")).to_have_text("Wrong password. 4 tries left.")
+    field = page.get_by_label("Store password")
+    expect(field).to_be_focused()
+    expect(field).to_be_in_viewport()
+    expect(field).to_have_value("")
+    expect(field).to_have_accessible_description("Wrong password. 4 tries left.")
+    type_password(page, "umbrella-7")
+
+    expect(page.get_by_role("heading", name="Used")).to_be_visible()
+    expect(page.get_by_text("Ueno")).to_be_visible()
+    assert page.context.cookies() == []
+    page.context.close()
+
+
+def test_a_reload_after_a_wrong_password_is_no_other_try(phone, live_server):
+    coupon = make_locked(*make_stores("Shibuya"))
+    visit(phone, live_server, coupon)
+    type_password(phone, "umbrella-8")
+    expect(phone.get_by_role("alert")).to_be_visible()
+    phone.complaints.clear()  # the console tells of each answer that is a refusal
+
+    assert phone.url == live_server.url + url_of(coupon)
+    phone.reload()
+
+    expect(phone.get_by_role("alert")).to_have_count(0)
+    assert Attempt.objects.count() == 1
+
+
+def test_the_button_is_reached_by_keyboard_and_a_double_press_counts_once(
+    phone, live_server
+):
+    campaign = make_campaign(make_store(), verifying="button")
+    make_serials(campaign, ["LATTE-0001"])
+    coupon = make_coupon(campaign, status="redeemed")
+    visit(phone, live_server, coupon)
+
+    phone.locator("#copy").focus()
+    phone.keyboard.press("Tab")
+    expect(phone.locator(".use summary")).to_be_focused()
+    phone.keyboard.press("Enter")
+    phone.get_by_role("button", name="Yes, it is used now").dblclick(no_wait_after=True)
+
+    expect(phone.get_by_role("heading", name="Used")).to_be_visible()
+    assert Verification.objects.count() == 1
+    assert Attempt.objects.exclude(reason="ok").count() == 0
+
+
+# --- in each state ---------------------------------------------------------------------
+
+
 def shown_in_each_state():
     store = make_store(name="咖" * 60, address="W" * 200)
     campaign = make_campaign(
@@ -198,12 +280,16 @@ def shown_in_each_state():
     make_fixed_batch(fixed)
     used = make_coupon(campaign, status="redeemed")
     verify(used.pk, store=store, staff=make_user())
+    by_button = make_campaign(store, verifying="button")
+    make_fixed_batch(by_button)
     return [
         make_coupon(campaign),
         make_coupon(campaign, status="redeemed"),
         used,
         make_coupon(fixed, status="redeemed"),
         make_coupon(make_campaign(store)),
+        make_coupon(by_button, status="redeemed"),
+        make_locked(*make_stores("咖" * 30, "W" * 60)),
     ]
 
 
@@ -214,6 +300,7 @@ def test_nothing_runs_off_a_narrow_screen_with_large_text(browser, live_server, 
 
     for coupon in shown_in_each_state():
         visit(page, live_server, coupon)
+        page.evaluate("document.querySelectorAll('details').forEach(d => d.open = 1)")
         assert page.evaluate("document.documentElement.scrollWidth") == 195
         for box in page.locator("main *").all():
             place = box.bounding_box()
@@ -226,7 +313,7 @@ def test_nothing_runs_off_a_narrow_screen_with_large_text(browser, live_server, 
 def test_what_is_pressed_is_large_enough(phone, live_server):
     for coupon in shown_in_each_state():
         visit(phone, live_server, coupon)
-        for name in ("summary", ".button", ".foot a"):
+        for name in ("summary", ".button", ".foot a", ".field select", ".field input"):
             for target in phone.locator(name).all():
                 if target.is_visible():
                     place = target.bounding_box()

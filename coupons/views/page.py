@@ -1,4 +1,5 @@
-"""The customer's page of one coupon: see it, redeem it, tell that it was opened.
+"""The customer's page of one coupon: see it, redeem it, tell that it was opened, let the
+store's staff mark it as used.
 
 Whoever has the link is the customer, so there is no sign-in and no cookie. Only POST
 changes anything, and only with a form token of our own page.
@@ -10,6 +11,7 @@ from datetime import timedelta
 from functools import wraps
 from typing import Any
 from urllib.parse import urlencode
+from uuid import uuid4
 
 from csp.constants import NONCE, NONE, SELF
 from django.conf import settings
@@ -32,10 +34,18 @@ from django.views.decorators.csrf import csrf_exempt
 
 from coupons import services
 from coupons.errors import CouponError
+from coupons.forms import UseForm, UsePasswordForm
 from coupons.models import Coupon
-from coupons.services import Source
+from coupons.services import Press, Source
 from coupons.showing import find_shown
-from coupons.views.shown import CONTACT, CouponPage, safe_link
+from coupons.views.shown import (
+    CONTACT,
+    NOTHING_ENTERED,
+    CouponPage,
+    Entered,
+    safe_link,
+    use_problem,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -181,6 +191,58 @@ def refused(
     return screen(request, token, refusal=error.code, status=409)
 
 
+@customer_page("GET", "HEAD", "POST")
+def verify(request: PageRequest, token: str) -> HttpResponse:
+    """Mark as used what the store's staff press on, then show the page as it is."""
+    if request.method != "POST":
+        return see_page(request, token)
+    if is_foreign(request):
+        logger.warning("verify.foreign", extra={"request_id": request.request_id})
+        return render(request, "403.html", status=403)
+    form = (UsePasswordForm if "password" in request.POST else UseForm)(request.POST)
+    is_valid = form.is_valid()
+    entered = Entered(form.problem, form.problem_field, form.cleaned_data.get("store"))
+    if not is_fresh(request, token):
+        words = _("This page was open for very long. Try once more.")
+        entered = Entered(words, store_id=entered.store_id)
+    elif is_valid:
+        return use(request, token, form.cleaned_data)
+    return screen(request, token, entered=entered, status=400)
+
+
+def use(request: PageRequest, token: str, given: dict[str, Any]) -> HttpResponse:
+    press = Press(
+        token=token,
+        store_id=given["store"],
+        way="password" if "password" in given else "button",
+        nonce=given["press"],
+        source=Source("page", request_id=request.request_id),
+        password=given.get("password", ""),
+    )
+    try:
+        services.verify_on_page(press)
+    except CouponError as error:
+        return not_used(request, press, error)
+    return see_page(request, token)
+
+
+def not_used(request: PageRequest, press: Press, error: CouponError) -> HttpResponse:
+    """Say in place why the staff's press did nothing."""
+    is_guess = error.code in ("wrong_password", "too_many_tries")
+    logger.log(
+        logging.WARNING if is_guess else logging.INFO,
+        "verify.refused",
+        extra={
+            "reason": error.code,
+            "store_id": press.store_id,
+            "request_id": request.request_id,
+        },
+    )
+    entered = use_problem(error).at(press.store_id)
+    status = 429 if error.code == "too_many_tries" else 409
+    return screen(request, press.token, entered=entered, status=status)
+
+
 @customer_page("POST")
 def opened(request: PageRequest, token: str) -> HttpResponse:
     """Take the script's word that somebody sees the page."""
@@ -219,6 +281,7 @@ def screen(
     *,
     problem: str = "",
     refusal: str = "",
+    entered: Entered = NOTHING_ENTERED,
     status: int = 200,
 ) -> HttpResponse:
     """The one page, in whatever state the coupon is now."""
@@ -227,17 +290,21 @@ def screen(
     if found is None:
         return not_found(request)
     coupon, facts = found
-    shown = CouponPage(coupon, facts, timezone.now(), language, refused=refusal)
+    at = timezone.now()
+    shown = CouponPage(coupon, facts, at, language, refusal, entered)
     signed = form_token(token)
+    page_url = reverse("coupon:page", args=[token]) + query_of(request)
     context = {
         "page": shown,
         "shop": shop(),
         "nonce": str(request.csp_nonce),  # type: ignore[attr-defined]
         "problem": problem,
-        "page_url": reverse("coupon:page", args=[token]) + query_of(request),
+        "page_url": page_url,
         "redeem_url": reverse("coupon:redeem", args=[token]) + query_of(request),
+        "verify_url": reverse("coupon:verify", args=[token]) + query_of(request),
         "form_token": signed,
-        "data": shown.data | beacon(coupon, signed),
+        "press": uuid4(),
+        "data": shown.data | {"page": page_url} | beacon(coupon, signed),
     }
     # Without what the house's other pages get: sessions and messages are not for here.
     page = render_to_string("coupons/page.html", context)

@@ -4,7 +4,7 @@ It needs a coupon with its campaign, saved or not, so a specimen is shown the sa
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache, cached_property
 from typing import Any
@@ -14,6 +14,7 @@ from django.conf import settings
 from django.utils import translation
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from campaigns.benefit import benefit_words, condition_words
 from campaigns.look import can_draw, css_properties, is_colour, symbol_svg
@@ -21,6 +22,7 @@ from campaigns.models import Campaign
 from coupons.errors import MESSAGES, CouponError
 from coupons.models import Coupon
 from coupons.moments import TICKING, Moment, interval_words, left_words, zone_words
+from coupons.passwords import is_closed, opens_at
 from coupons.services import check_may_redeem
 from coupons.showing import MOST_STORES, Facts, Place
 
@@ -40,6 +42,30 @@ class Told:
 
 
 @dataclass(frozen=True)
+class Entered:
+    """What came of the staff's press on the page just now, and what they had chosen.
+
+    Never what they typed.
+    """
+
+    problem: str = ""
+    about: str = ""  # the field where it lies, store or password; "tries"; or neither
+    store_id: int | None = None
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether there was a press at all."""
+        return self != NOTHING_ENTERED
+
+    def at(self, store_id: int | None) -> "Entered":
+        """The same, where this store had been chosen."""
+        return replace(self, store_id=store_id)
+
+
+NOTHING_ENTERED = Entered()
+
+
+@dataclass(frozen=True)
 class CouponPage:
     """One coupon as its customer sees it at `at`.
 
@@ -51,6 +77,7 @@ class CouponPage:
     at: datetime
     language: str
     refused: str = ""
+    entered: Entered = NOTHING_ENTERED
 
     @property
     def campaign(self) -> Campaign:
@@ -228,6 +255,64 @@ class CouponPage:
         """Whether the store's staff takes it, so that it is shown to them."""
         return self.campaign.verifying != Campaign.Verifying.NONE
 
+    # What the store's staff press on it
+
+    @cached_property
+    def use_way(self) -> str:
+        """How they mark it as used here: button, password, or "" for not at all."""
+        if self.state != "redeemed" or not self.use_stores:
+            return ""
+        way = self.campaign.verified_on_page
+        is_over = way == "password" and is_closed(self.facts.tries, at=self.at)
+        return "" if is_over else way
+
+    @cached_property
+    def use_stores(self) -> Sequence[Place]:
+        """The stores they choose from: where a password counts, those that have one."""
+        if self.campaign.verified_on_page != "password" or self.campaign.password:
+            return self.facts.stores
+        return [store for store in self.facts.stores if store.has_password]
+
+    @property
+    def only_store(self) -> Place | None:
+        return self.use_stores[0] if len(self.use_stores) == 1 else None
+
+    @property
+    def wrong_field(self) -> str:
+        """The field that the staff have to look at again, if there is one."""
+        about = self.entered.about
+        is_asked = about == "password" or (about == "store" and not self.only_store)
+        return about if is_asked else ""
+
+    @property
+    def is_scanned_instead(self) -> bool:
+        """Whether the staff are asked to scan what could be marked as used here."""
+        is_here = self.state == "redeemed" and bool(self.campaign.verified_on_page)
+        return is_here and not self.use_way
+
+    @property
+    def scan_words(self) -> str:
+        """Why they scan it: its page takes no password, or no more."""
+        tries = self.facts.tries
+        if tries is None or not is_closed(tries, at=self.at):
+            return _("Ask the staff to scan this coupon.")
+        words = [self.entered.problem] if self.entered.about == "password" else []
+        words.append(str(MESSAGES["too_many_tries"]))
+        again = opens_at(tries)
+        if again is not None and again < self.coupon.ends_at:
+            words.append(
+                _("The password can be typed again from %(again)s.")
+                % {"again": self.moment(again).clock[:5]}
+            )
+        return " ".join(words)
+
+    @property
+    def is_notice(self) -> bool:
+        """Whether what came of a press has no place of its own on this page."""
+        has_place = self.use_way or self.is_scanned_instead
+        is_open = self.state in ("ready", "redeemed")
+        return bool(self.entered.problem) and is_open and not has_place
+
     # Its symbols
 
     @cached_property
@@ -319,6 +404,33 @@ class CouponPage:
         if self.until and self.until - self.at < TICKING:
             data["until"] = in_milliseconds(self.until)
         return data
+
+
+def use_problem(error: CouponError) -> Entered:
+    """What a refusal of the staff's press says on the page, and where."""
+    if error.code == "wrong_password":
+        return Entered(wrong_words(error.facts["left"]), "password")
+    if "paused_until" in error.facts:
+        words = _(
+            "Too many wrong passwords today. Until tomorrow the staff of this store "
+            "scan the coupon."
+        )
+        return Entered(words, "store")
+    if "has_no_password" in error.facts:
+        words = _("This store has no password. Its staff scan the coupon.")
+        return Entered(words, "store")
+    abouts = {"wrong_store": "store", "too_many_tries": "tries"}
+    return Entered(error.message, abouts.get(error.code, ""))
+
+
+def wrong_words(left: int) -> str:
+    if not left:
+        return _("Wrong password.")
+    return ngettext(
+        "Wrong password. %(left)d try left.",
+        "Wrong password. %(left)d tries left.",
+        left,
+    ) % {"left": left}
 
 
 @cache

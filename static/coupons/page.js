@@ -1,12 +1,12 @@
-// The coupon page's clock, time left and Copy. Without this file the page says the same,
-// standing still.
+// The coupon page's clock, time left, Copy and forms. Without this file the page says and
+// does the same, standing still.
 
 const ONCE_MORE = 10_000; // milliseconds until a press that got no answer may be repeated
 
 const data = JSON.parse(document.getElementById("page-data").textContent);
 const left = document.getElementById("left");
 const clock = document.getElementById("clock");
-const form = document.getElementById("redeem");
+const password = document.getElementById("password");
 
 // The phone's clock may be wrong, so only the time since the answer came is counted on
 // it. One of its two clocks stands still while some phones sleep: the longer time holds.
@@ -82,21 +82,43 @@ function tellOpened() {
   fetch(data.opened, { method: "POST", body, keepalive: true }).catch(() => {});
 }
 
-function onSubmit() {
-  const button = form.querySelector("button");
+function onSubmit(event) {
+  const button = event.target.querySelector("button");
   button.disabled = true;
   setTimeout(() => { button.disabled = false; }, ONCE_MORE);
+  setTimeout(clear); // once it is on its way
+}
+
+function clear() {
+  if (password) password.value = "";
 }
 
 // On a small screen the question opens below the edge.
 function showQuestion(event) {
-  if (event.target.open) form.scrollIntoView({ block: "nearest" });
+  if (event.target.open) event.target.querySelector("form").scrollIntoView({ block: "nearest" });
+}
+
+// What a press came to stands at an address of its own: a reload there would send the
+// press again, another try of the password.
+function leavePress() {
+  const page = new URL(data.page, location.href);
+  if (location.pathname !== page.pathname) history.replaceState(history.state, "", page);
+}
+
+// Some browsers leave autofocus be.
+function focusProblem() {
+  const wrong = document.querySelector("[autofocus]");
+  if (wrong && document.activeElement !== wrong) wrong.focus();
 }
 
 if (clock || (left && data.until)) tick();
 if (data.opened) whenSeen(tellOpened);
-form?.addEventListener("submit", onSubmit);
-form?.parentElement.addEventListener("toggle", showQuestion);
+leavePress();
+focusProblem();
+for (const form of document.querySelectorAll("form")) form.addEventListener("submit", onSubmit);
+for (const question of document.querySelectorAll("details.redeem")) {
+  question.addEventListener("toggle", showQuestion);
+}
 const button = document.getElementById("copy");
 if (button) {
   button.hidden = false;
@@ -104,5 +126,6 @@ if (button) {
 }
 // A page from the browser's memory may be of yesterday; offline it is all there is.
 window.addEventListener("pageshow", (event) => {
+  clear();
   if (event.persisted && navigator.onLine) location.reload();
 });
