@@ -25,7 +25,7 @@ lint: dev ## format, lint, types, and migrations that match the models
 	$(CHECKING) $(BIN) -m mypy .
 	$(CHECKING) $(BIN) manage.py makemigrations --check --dry-run
 
-bench: dev ## every figure in the README's table (about 6 minutes, on PostgreSQL)
+bench: dev ## every figure in the README's table (about 20 minutes, on PostgreSQL)
 	@found=; for file in benchmarks/[!_]*.py; do \
 		test -e "$$file" || continue; found=1; \
 		echo "== $$file"; $(BIN) "$$file" || exit 1; \

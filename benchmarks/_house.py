@@ -52,6 +52,7 @@ def prepared_database() -> Iterator[None]:
     with own_database() as url, TemporaryDirectory(prefix="bench-") as folder:
         os.environ |= environment(url, folder)
         manage("migrate", "--verbosity", "0")
+        manage("collectstatic", "--noinput", "--verbosity", "0")
         import django
 
         django.setup()
@@ -86,7 +87,6 @@ def manage(*command: str) -> None:
 def web(workers: int) -> Iterator[int]:
     """Gunicorn with so many workers, as production starts it; its port."""
     port = free_port()
-    manage("collectstatic", "--noinput", "--verbosity", "0")
     env = os.environ | {
         "PROCESS_ROLE": "web",
         "WEB_PORT": str(port),

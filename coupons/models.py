@@ -324,8 +324,9 @@ class Verification(models.Model):
 class Attempt(models.Model):
     """What was asked of us at a page or a till, and what we answered.
 
-    Every refusal is kept. A scan is kept whatever the answer: its nonce makes a
-    second arrival of the same scan get the same answer.
+    Every refusal is kept. A scan is kept whatever the answer, and so is a press of the
+    staff that verified on the customer's page: the nonce makes a second arrival of the
+    same one get the same answer.
     """
 
     class Action(models.TextChoices):

@@ -493,7 +493,7 @@ def verify_on_page(press: Press) -> Verification:
     coupon = coupons.filter(token=press.token).first()
     if coupon is None:
         raise CouponError("invalid")
-    store = Store.objects.filter(pk=press.store_id, is_active=True).first()
+    store = Store.objects.filter(pk=press.store_id).first()
     try:
         return _verify_pressed(coupon, store, press)
     except CouponError as error:
@@ -514,7 +514,7 @@ def _made_by(press: Press, coupon: Coupon) -> Verification | None:
 
 
 def _verify_pressed(coupon: Coupon, store: Store | None, press: Press) -> Verification:
-    if store is None:
+    if store is None or not store.is_active:
         raise CouponError("wrong_store")
     # Before a try is spent; once more behind the lock.
     check_may_verify(coupon, store=store, way=press.way, at=press.clock())

@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from reports import auditing, low_stock
+from reports import auditing, guessing, low_stock
 from serials.waking import nudge
 
 
@@ -17,12 +17,20 @@ def sweep() -> None:
         nudge(audit_ledger)
     for campaign_id in low_stock.due(now):
         nudge(warn_of_low_stock, campaign_id)
+    for pace_id in guessing.due(now):
+        nudge(warn_of_guessing, pace_id)
 
 
 @shared_task(name="reports.tasks.warn_of_low_stock")
 def warn_of_low_stock(campaign_id: int) -> None:
     """Mail Managers that a campaign runs low, unless somebody does or they know."""
     low_stock.warn(campaign_id, timezone.now())
+
+
+@shared_task(name="reports.tasks.warn_of_guessing")
+def warn_of_guessing(pace_id: int) -> None:
+    """Mail Managers that a password is guessed at, unless somebody does or they know."""
+    guessing.warn(pace_id, timezone.now())
 
 
 # A million coupons take a quarter of a minute; the lease, not the queue, says who is at it.

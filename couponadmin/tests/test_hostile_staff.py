@@ -26,6 +26,7 @@ pytestmark = pytest.mark.django_db
         ("reports_redemptionrecord", "token__regex"),
         ("reports_redemptionrecord", "token"),
         ("stores_store", "password__startswith"),
+        ("campaigns_campaign", "password__startswith"),
         ("connections_connection", "access_token__startswith"),
         ("connections_connection", "hook_key__startswith"),
         ("deliveries_delivery", "template__contains"),

@@ -289,6 +289,7 @@ def test_a_store_that_closed_or_never_was_is_refused(client, buttoned, store, cl
 
     assert page.status_code == 409
     assert reasons(buttoned) == ["wrong_store"]
+    assert Attempt.objects.get().store == (store if closed else None)
     assert not Verification.objects.exists()
 
 

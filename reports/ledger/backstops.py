@@ -12,6 +12,8 @@ from coupons.models import (
     ContactUse,
     Coupon,
     Event,
+    PasswordPace,
+    PasswordTries,
     Tally,
     Verification,
 )
@@ -29,6 +31,8 @@ MODELS: list[type[models.Model]] = [
     Verification,
     Attempt,
     ContactUse,
+    PasswordTries,
+    PasswordPace,
     Tally,
     Delivery,
     Dispatch,

@@ -195,8 +195,8 @@ CHECKS = [
     Check(
         "attempt_verification",
         _(
-            "A scan was answered “ok” without a verification of that coupon at that "
-            "store."
+            "A scan or a press was answered “ok” without a verification of that coupon "
+            "at that store."
         ),
         _("attempt %(attempt)s"),
         """
@@ -205,6 +205,19 @@ CHECKS = [
         WHERE a.action = 'verify' AND a.reason = 'ok'
             AND (v.id IS NULL OR a.coupon_id IS NULL OR v.coupon_id <> a.coupon_id
                 OR coalesce(v.store_id, 0) <> coalesce(a.store_id, 0))
+        """,
+    ),
+    Check(
+        "verification_way",
+        _(
+            "A verification on the customer's page names no store, or a member of staff, "
+            "though nobody had signed in there."
+        ),
+        _("verification %(verification)s"),
+        """
+        SELECT id AS verification FROM coupons_verification
+        WHERE way IN ('button', 'password')
+            AND (store_id IS NULL OR staff_id IS NOT NULL)
         """,
     ),
     Check(

@@ -340,6 +340,19 @@ def _(ledger):
     change("UPDATE coupons_attempt SET store_id = NULL WHERE reason = 'ok'")
 
 
+@plants("verification_way", "staff")
+def _(ledger):
+    change("UPDATE coupons_verification SET way = 'button' WHERE staff_id IS NOT NULL")
+
+
+@plants("verification_way", "store")
+def _(ledger):
+    change(
+        "UPDATE coupons_verification"
+        " SET way = 'password', staff_id = NULL, store_id = NULL"
+    )
+
+
 @plants("attempt_shared")
 def _(ledger):
     copy("coupons_attempt", "reason = 'ok'", nonce=new_uuid())
