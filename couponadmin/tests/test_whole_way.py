@@ -200,7 +200,7 @@ def read_the_records(office, campaign):
     office.get_by_label("Status").get_by_role("link", name="verified").click()
     row = office.locator("#result_list tbody tr", has_text=SERIALS[0])
     expect(row).to_have_count(1)
-    for shown in ("Aiko", SERIALS[0], "Clover Street", "clerk"):
+    for shown in ("Aiko", SERIALS[0], "Clover Street", "Aki Mori"):
         expect(row).to_contain_text(shown)
     with office.expect_download() as download:
         office.get_by_role("link", name="Export as CSV").click()
