@@ -119,9 +119,12 @@ def test_a_file_that_cannot_be_taken_is_told_at_once_and_not_sent(visit, tmp_pat
 
 def test_the_file_is_chosen_by_keyboard(visit):
     page = visit()
+    # unfold shows its pages late; what isn't shown can't have the focus.
+    expect(page.get_by_label("Campaign")).to_be_visible()
     page.get_by_label("Campaign").focus()
 
     page.keyboard.press("Tab")
+    expect(page.locator("#id_file")).to_be_focused()
     with page.expect_file_chooser() as chooser:
         page.keyboard.press("Enter")
     chooser.value.set_files(file("may.csv", b"serial\nA1\n"))
