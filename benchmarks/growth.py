@@ -97,11 +97,11 @@ def make_place() -> tuple[int, int]:
 
 
 def conclude(seconds: Seconds) -> int:
-    rounds = zip(*(seconds[size] for size in SIZES), strict=True)
-    ratio = float(statistics.median(max(times) / times[0] for times in rounds))
+    small, *larger = SIZES
+    ratio = max(growth(seconds[size], seconds[small]) for size in larger)
     few, many = (
         round(1e6 * statistics.median(seconds[size]) / PORTION, 1)
-        for size in (SIZES[0], SIZES[-1])
+        for size in (small, MILLION)
     )
     result = {
         "name": "growth",
@@ -113,6 +113,12 @@ def conclude(seconds: Seconds) -> int:
     }
     print(json.dumps(result))
     return 0 if ratio <= BAR else 1
+
+
+def growth(larger: list[float], smaller: list[float]) -> float:
+    """The median of each round's ratio."""
+    pairs = zip(larger, smaller, strict=True)
+    return float(statistics.median(many / few for many, few in pairs))
 
 
 if __name__ == "__main__":
