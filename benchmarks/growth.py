@@ -97,8 +97,8 @@ def make_place() -> tuple[int, int]:
 
 
 def conclude(seconds: Seconds) -> int:
-    small, *larger = SIZES
-    ratio = max(growth(seconds[size], seconds[small]) for size in larger)
+    small = SIZES[0]
+    ratio = growth(seconds)
     few, many = (
         round(1e6 * statistics.median(seconds[size]) / PORTION, 1)
         for size in (small, MILLION)
@@ -115,10 +115,10 @@ def conclude(seconds: Seconds) -> int:
     return 0 if ratio <= BAR else 1
 
 
-def growth(larger: list[float], smaller: list[float]) -> float:
-    """The median of each round's ratio."""
-    pairs = zip(larger, smaller, strict=True)
-    return float(statistics.median(many / few for many, few in pairs))
+def growth(seconds: Seconds) -> float:
+    """The median of each round's slowest to its import into the smallest."""
+    rounds = zip(*(seconds[size] for size in SIZES), strict=True)
+    return float(statistics.median(max(times) / times[0] for times in rounds))
 
 
 if __name__ == "__main__":

@@ -148,7 +148,7 @@ def _start_check(batch: Batch, clock: Clock) -> None:
 def _finish_check(batch: Batch, good: int, bad: int, clock: Clock) -> None:
     with step(batch, clock):
         storing.look_closely()
-        known = storing.refuse_known(batch.pk, batch.campaign_id)
+        known = storing.refuse_known(batch.pk, batch.campaign_id, good)
         repeated = storing.refuse_repeated(batch.pk, batch.campaign_id)
         Batch.objects.filter(pk=batch.pk).update(
             state=State.CHECKED,
@@ -188,7 +188,7 @@ def _bring(batch: Batch, until: float, clock: Clock) -> bool:
         return False
     _finish(batch, clock)
     if batch.done_to >= MANY:
-        storing.look_again()
+        storing.look_again(batch.done_to)
     return True
 
 
@@ -211,7 +211,9 @@ def _import_block(batch: Batch, block: Block, clock: Clock) -> None:
         storing.add_refused(batch.pk, block.bad)
         new = storing.insert_staged(batch.pk, batch.campaign_id)
         duplicate = len(block.good) - new
-        if duplicate and duplicate != storing.refuse_known(batch.pk, batch.campaign_id):
+        if duplicate and duplicate != storing.refuse_known(
+            batch.pk, batch.campaign_id, len(block.good)
+        ):
             # A serial that was in our way went since: its import was cancelled.
             raise Collision
         lost = _lost_marks(batch, block, rows, has_duplicates=duplicate > 0)
@@ -271,7 +273,8 @@ def _refuse_new_barcode(batch: Batch) -> None:
 def _refuse_new_fixed(batch: Batch) -> None:
     """Refuse a batch that has a fixed serial made while its block was written."""
     fixed = Batch.objects.filter(campaign_id=batch.campaign_id, kind=Batch.Kind.FIXED)
-    keys = fixed.values("code_key")
+    # Few texts, each looked up by the unique key: as a subquery, all serials are read.
+    keys = list(fixed.values_list("code_key", flat=True))
     mine = Serial.objects.filter(campaign_id=batch.campaign_id, batch=batch)
     if not mine.filter(code_key__in=keys).exists():
         return
