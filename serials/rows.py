@@ -8,14 +8,16 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, TypeVar
 
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 from django.db.backends.postgresql.base import ServerBindingCursor
 from django.db.backends.utils import CursorWrapper
+from django.db.models.base import ModelState
 from psycopg import errors
 from psycopg.pq import TransactionStatus
 
 M = TypeVar("M", bound=models.Model)
 Convert = tuple[int, Callable[..., Any], Any]
+Names = tuple[str, ...]  # of fields, foreign keys with their `_id`
 
 
 class PlanningCursor(ServerBindingCursor):
@@ -40,25 +42,33 @@ def planned_once() -> CursorWrapper:
     See `prepare_threshold` in the settings. Whoever logs queries gets Django's own, which
     can tell them.
     """
-    if connection.vendor != "postgresql" or connection.queries_logged:
-        return connection.cursor()
-    connection.close_if_health_check_failed()
-    connection.ensure_connection()
-    cursor = PlanningCursor(connection.connection)  # type: ignore[call-arg]
-    return connection._prepare_cursor(cursor)  # type: ignore[attr-defined,no-any-return]
+    database: Any = connections[DEFAULT_DB_ALIAS]  # once, not for each of its names
+    if database.vendor != "postgresql" or database.queries_logged:
+        return database.cursor()  # type: ignore[no-any-return]
+    database.close_if_health_check_failed()
+    database.ensure_connection()
+    cursor = PlanningCursor(database.connection)  # type: ignore[call-arg]
+    return database._prepare_cursor(cursor)  # type: ignore[no-any-return]
 
 
 @cache
-def columns_of(model: type[models.Model], alias: str) -> str:
-    """All columns of a table, for a SELECT whose rows `built` reads."""
-    columns = model._meta.concrete_fields
-    return ", ".join(f"{alias}.{column.column}" for column in columns)
+def columns_of(model: type[models.Model], alias: str, only: Names = ()) -> str:
+    """All columns of a table or only these, for a SELECT whose rows `built` reads."""
+    return ", ".join(f"{alias}.{column.column}" for column in _fields_of(model, only))
 
 
 @cache
-def _shape_of(model: type[models.Model]) -> tuple[list[str], int, list[Convert]]:
+def _fields_of(model: type[models.Model], only: Names) -> list[Any]:
+    fields = model._meta.concrete_fields
+    return [field for field in fields if not only or field.attname in only]
+
+
+@cache
+def _shape_of(
+    model: type[models.Model], only: Names
+) -> tuple[list[str], int, list[Convert]]:
     """Names, the primary key's place, and which values need a conversion (SQLite's)."""
-    columns = model._meta.concrete_fields
+    columns = _fields_of(model, only)
     names = [column.attname for column in columns]
     converts: list[Convert] = []
     for place, column in enumerate(columns):
@@ -69,23 +79,32 @@ def _shape_of(model: type[models.Model]) -> tuple[list[str], int, list[Convert]]
     return names, next(n for n, c in enumerate(columns) if c.primary_key), converts
 
 
-def built(model: type[M], values: Iterator[Any]) -> M:
-    """The object from the next columns of a row, which are `columns_of` the model."""
-    found = built_or_none(model, values)
+def built(model: type[M], values: Iterator[Any], only: Names = ()) -> M:
+    """The object from the next columns of a row, which are `columns_of` the model.
+
+    Columns left out are read from the database if somebody asks for them.
+    """
+    found = built_or_none(model, values, only)
     if found is None:
         raise ValueError(f"This row holds no {model._meta.label}.")
     return found
 
 
-def built_or_none(model: type[M], values: Iterator[Any]) -> M | None:
+def built_or_none(model: type[M], values: Iterator[Any], only: Names = ()) -> M | None:
     """As `built`; None if an outer join found none."""
-    names, primary, converts = _shape_of(model)
+    names, primary, converts = _shape_of(model, only)
     own = [next(values) for _ in names]
     if own[primary] is None:
         return None
     for place, convert, expression in converts:
         own[place] = convert(own[place], expression, connection)
-    return model.from_db(connection.alias, names, own)
+    # As `Model.from_db` leaves one, without its walk over every field there is: that
+    # took longer than all the rest of this.
+    found = model.__new__(model)
+    found._state = ModelState()
+    found._state.adding, found._state.db = False, DEFAULT_DB_ALIAS
+    found.__dict__.update(zip(names, own, strict=True))
+    return found
 
 
 def know(owner: models.Model, **others: Any) -> None:

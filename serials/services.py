@@ -57,7 +57,8 @@ class Taken:
 def ready_batches(campaign_id: int) -> list[Batch]:
     """The campaign's whole batches in the marketer's order, stock and campaign with them.
 
-    All of them share one campaign, which knows its limit in total.
+    All of them share one campaign, which knows its limit in total. Only what a redeem
+    looks at is read; the rest comes when somebody asks for it.
     """
     with planned_once() as cursor:
         cursor.execute(ready_sql(), [campaign_id])
@@ -66,15 +67,28 @@ def ready_batches(campaign_id: int) -> list[Batch]:
     campaign: Campaign | None = None
     for row in rows:
         values = iter(row)
-        batch, stock = built(Batch, values), built_or_none(Stock, values)
+        batch = built(Batch, values, OF_BATCH)
+        stock = built_or_none(Stock, values)
         if campaign is None:
-            campaign = built(Campaign, values)
+            campaign = built(Campaign, values, OF_CAMPAIGN)
             know(campaign, total_limit=built_or_none(TotalLimit, values))
         know(batch, stock=stock, campaign=campaign)
         batches.append(batch)
     return batches
 
 
+OF_BATCH = ("id", "campaign_id", "name", "kind", "state", "code", "total", "voided")
+OF_CAMPAIGN = (
+    "id",
+    "name",
+    "state",
+    "use_starts_at",
+    "use_ends_at",
+    "expiry",
+    "expiry_amount",
+    "expiry_unit",
+    "limit_per_contact",
+)
 READY = """
     SELECT {columns} FROM serials_batch batch
     JOIN campaigns_campaign campaign ON campaign.id = batch.campaign_id
@@ -88,9 +102,9 @@ READY = """
 @cache
 def ready_sql() -> str:
     columns = [
-        columns_of(Batch, "batch"),
+        columns_of(Batch, "batch", OF_BATCH),
         columns_of(Stock, "stock"),
-        columns_of(Campaign, "campaign"),
+        columns_of(Campaign, "campaign", OF_CAMPAIGN),
         columns_of(TotalLimit, "total"),
     ]
     return READY.format(columns=", ".join(columns))
