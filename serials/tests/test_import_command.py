@@ -384,7 +384,7 @@ def is_in_the_middle():
 
 @pytest.fixture
 def long_file(file):
-    return file("serial\n" + "".join(f"N{n:06d}\n" for n in range(20_000)))
+    return file("serial\n" + "".join(f"N{n:06d}\n" for n in range(80_000)))
 
 
 @pytest.mark.postgres
@@ -402,7 +402,7 @@ def test_ctrl_c_takes_back_what_the_import_brought(campaign, long_file):
             said += os.read(ours, 65_536)
         return words in said
 
-    wait_for(lambda: hears(b"Import 19,999 serials? [y/N]"), process)
+    wait_for(lambda: hears(b"Import 79,999 serials? [y/N]"), process)
     os.write(ours, b"y\n")
     wait_for(lambda: hears(b"Importing:") and is_in_the_middle(), process)
     process.send_signal(signal.SIGINT)
@@ -435,4 +435,4 @@ def test_a_command_that_is_killed_is_gone_on_with_by_the_workers(campaign, long_
 
     batch.refresh_from_db()
     assert_exact(batch)
-    assert counts(batch) == (20_000, 0, 0)
+    assert counts(batch) == (80_000, 0, 0)
