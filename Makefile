@@ -7,11 +7,11 @@ ARGS ?=
 CHECKING := ENV_FILE=/dev/null VAR_DIR=var/lint SECRET_KEY=for-checks-only \
 	FIELD_KEYS=Zm9yLWNoZWNrcy1vbmx5LTMyLWJ5dGVzLWxvbmctMDA=
 
-.PHONY: help run test lint bench chaos shot dev clean
+.PHONY: help run test lint bench chaos shot messages dev clean
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /  make \1 /p' $(MAKEFILE_LIST) | \
-		awk '{ printf "  %s %-6s", $$1, $$2; $$1 = $$2 = ""; print $$0 }'
+		awk '{ printf "  %s %-8s", $$1, $$2; $$1 = $$2 = ""; print $$0 }'
 
 run: ## set up and start everything; Ctrl-C stops all of it
 	@$(PYTHON) run.py
@@ -34,8 +34,11 @@ bench: dev ## every figure in the README's table (about 20 minutes, on PostgreSQ
 chaos: dev ## kill everything while 10,000 messages go out (about 6 minutes); ARGS="--seed 1"
 	$(BIN) -m testing.chaos $(ARGS)
 
-shot: dev ## draw the README's screenshot anew
+shot: dev ## draw the README's screenshot and the gallery anew (about 5 minutes)
 	$(BIN) -m testing.shots
+
+messages: dev ## find the texts to translate and compile what is translated
+	$(BIN) -m testing.messages $(ARGS)
 
 clean: ## remove what can be made again; .env and the data in var/ stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache var/static var/static.stamp var/lint

@@ -8,8 +8,15 @@ import os
 from collections import Counter
 from pathlib import Path
 
+import hypothesis
 import pytest
 from django.conf import settings
+
+from testing import refusals
+
+# That the machine is busy is no failure.
+hypothesis.settings.register_profile("house", deadline=None)
+hypothesis.settings.load_profile("house")
 
 LEFT_OUT = pytest.StashKey[Counter[str]]()
 GIVEN = {
@@ -88,6 +95,16 @@ def summary(passed, left_out):
     for mark, count in left_out.items():
         line += f" Left out: {count} that need {NEEDS[mark]}."
     return line
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_refused_by_a_policy(request):
+    """A browser test fails when a page asks for what its content policy refuses."""
+    yield
+    if request.node.get_closest_marker("browser"):
+        refused = refusals.take()
+        if refused:
+            pytest.fail("\n".join(refused))
 
 
 @pytest.fixture

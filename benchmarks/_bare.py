@@ -19,7 +19,7 @@ def bare(request: HttpRequest, token: str) -> HttpResponse:
     return HttpResponse(Coupon.objects.get(token=token).number)
 
 
-settings.ROOT_URLCONF = "_bare"
+settings.ROOT_URLCONF = __name__
 urlpatterns = [
     path("bare/<str:token>", bare),
     path("", include("couponadmin.urls")),

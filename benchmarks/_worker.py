@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[0] = str(ROOT)  # not this folder: see _house.py
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "couponadmin.settings")
 
 import django  # noqa: E402

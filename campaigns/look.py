@@ -30,6 +30,7 @@ BOX = 350  # CSS px: a 390 px phone without its margins
 _QR_QUIET = 4  # modules on each side
 _LINEAR_QUIET = 10
 _MAX_SCALE = 40
+_MAX_LINK = 300  # characters
 
 # A symbol's mask only spreads dark and light evenly: trying all eight takes eight times
 # as long and every reader takes any. This one is `(row + column) % 3`.
@@ -103,7 +104,20 @@ def symbol_svg(kind: str, text: str, label: "StrOrPromise" = "") -> SafeString:
     most whole CSS pixels a module that fit into BOX; stretch it only where a CSS pixel
     is two or more of the screen's. Raises ValueError for what `refusal` refuses.
     """
-    rows, height = _checked(kind, text)
+    return _svg(*_checked(kind, text), label)
+
+
+def link_svg(link: str, label: "StrOrPromise" = "") -> SafeString:
+    """A link as a QR code, drawn in the same way; it may be longer than a serial.
+
+    Raises ValueError beyond 300 characters: the modules would be too small.
+    """
+    if len(link) > _MAX_LINK:
+        raise ValueError("This link is too long for a QR code.")
+    return _svg(*_modules(Barcode.QR, link), label)
+
+
+def _svg(rows: list[str], height: int, label: "StrOrPromise") -> SafeString:
     width = len(rows[0])
     scale = max(1, BOX // width)
     step = height // len(rows)
@@ -134,13 +148,23 @@ def symbol_png(kind: str, text: str, scale: int = 4) -> bytes:
     if not 1 <= scale <= _MAX_SCALE:
         raise ValueError(f"A module is 1 to {_MAX_SCALE} pixels wide.")
     rows, height = _checked(kind, text)
-    width = len(rows[0])
-    modules = Image.new("1", (width, len(rows)))
-    modules.putdata([char == "0" for row in rows for char in row])
-    image = modules.resize((width * scale, height * scale), Image.Resampling.NEAREST)
+    size = len(rows[0]) * scale, height * scale
+    image = _image(rows).resize(size, Image.Resampling.NEAREST)
     file = io.BytesIO()
     image.save(file, "PNG")
     return file.getvalue()
+
+
+def symbol_image(kind: str, text: str) -> Image.Image:
+    """The barcode with a pixel a module, to be enlarged; a linear one is one row."""
+    rows, _height = _checked(kind, text)
+    return _image(rows)
+
+
+def _image(rows: list[str]) -> Image.Image:
+    modules = Image.new("1", (len(rows[0]), len(rows)))
+    modules.putdata([char == "0" for row in rows for char in row])
+    return modules
 
 
 def is_colour(text: str) -> bool:

@@ -13,7 +13,9 @@ from django.core.validators import (
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
+from connections.fields import EncryptedField
 from stores.models import Store, is_hash_of, validate_time_zone
 
 validate_colour = RegexValidator(
@@ -81,7 +83,7 @@ class Campaign(models.Model):
 
     class State(models.TextChoices):
         DRAFT = "draft", _("draft")
-        ACTIVE = "active", _("active")
+        ACTIVE = "active", pgettext_lazy("campaign", "active")
         PAUSED = "paused", _("paused")
         ENDED = "ended", _("ended")
 
@@ -90,7 +92,7 @@ class Campaign(models.Model):
         AMOUNT = "amount", _("amount off")
         PRICE = "price", _("price before and after")
         CASH_BACK = "cash_back", _("cash back")
-        FREE = "free", _("free")
+        FREE = "free", pgettext_lazy("benefit", "free")
         GIFT = "gift", _("gift")
         OTHER = "other", _("other")
 
@@ -253,6 +255,8 @@ class Campaign(models.Model):
         _("state"), max_length=8, choices=State, default=State.DRAFT, editable=False
     )
     archived_at = models.DateTimeField(null=True, editable=False)
+    # Of the press that made it, new or from another: a second arrival makes no other.
+    copy_nonce = models.UUIDField(null=True, unique=True, editable=False)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, editable=False
     )
@@ -408,3 +412,67 @@ class TotalLimit(models.Model):
 
     def __str__(self) -> str:
         return f"{self.used} / {self.quota}"
+
+
+class CampaignEvent(models.Model):
+    """What somebody did to a campaign. Append-only: PostgreSQL refuses to change one.
+
+    A draft that is deleted takes its own along.
+    """
+
+    class Kind(models.TextChoices):
+        CHANGED = "changed", _("changed")
+        ACTIVATED = "activated", _("activated")
+        PAUSED = "paused", _("paused")
+        RESUMED = "resumed", _("resumed")
+        ENDED = "ended", _("ended")
+        DUPLICATED = "duplicated", _("duplicated")
+        COPIED = "copied", _("made as a copy")
+        ARCHIVED = "archived", _("archived")
+        UNARCHIVED = "unarchived", _("taken back from the archive")
+
+    campaign = models.ForeignKey(
+        Campaign, models.CASCADE, related_name="events", db_index=False
+    )
+    kind = models.CharField(_("what"), max_length=10, choices=Kind)
+    at = models.DateTimeField(_("when"))
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        null=True,
+        related_name="+",
+        verbose_name=_("who"),
+    )
+    request_id = models.CharField(max_length=36, blank=True)
+    # changed: {"fields": {name: [before, after]}}, instants as ISO 8601 in UTC.
+    # duplicated, copied: {"campaign": the other's id}.
+    details = models.JSONField(default=dict)
+
+    class Meta:
+        verbose_name = _("step of a campaign")
+        verbose_name_plural = _("steps of a campaign")
+        indexes = [models.Index(fields=["campaign", "-id"], name="campaignevent_of")]
+
+    def __str__(self) -> str:
+        return f"{self.campaign_id} {self.kind}"
+
+
+class UnsavedChange(models.Model):
+    """A campaign form as somebody sent it, until they say whether to save it.
+
+    Its fields are encrypted: a password may be among them. Tidied away after a day.
+    """
+
+    campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="+")
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="+"
+    )
+    at = models.DateTimeField()
+    # The campaign's `updated_at` that the question was asked about.
+    seen_at = models.DateTimeField()
+    fields = EncryptedField()
+    image_name = models.CharField(max_length=200, blank=True)
+    image = models.BinaryField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.campaign_id} {self.owner_id}"

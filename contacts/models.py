@@ -125,9 +125,11 @@ class Membership(models.Model):
     """One contact on one list."""
 
     contact_list = models.ForeignKey(
-        ContactList, models.CASCADE, related_name="members"
+        ContactList, models.CASCADE, related_name="members", verbose_name=_("list")
     )
-    contact = models.ForeignKey(Contact, models.CASCADE, related_name="memberships")
+    contact = models.ForeignKey(
+        Contact, models.CASCADE, related_name="memberships", verbose_name=_("contact")
+    )
 
     class Meta:
         verbose_name = _("member")

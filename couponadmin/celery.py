@@ -5,14 +5,18 @@ import os
 from celery import Celery
 from django.conf import settings
 
+from couponadmin import broker
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "couponadmin.settings")
 
+broker.register()
 app = Celery("couponadmin")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 SWEEPERS = (
     "serials.tasks.sweep",
+    "coupons.tasks.sweep",
     "deliveries.tasks.sweep",
     "sync.tasks.sweep",
     "reports.tasks.sweep",

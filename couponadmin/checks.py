@@ -9,6 +9,8 @@ from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 
+from coupons.logo import LogoError, read_logo
+
 # Keys that stand in this project for tests, lint and building: everybody knows them.
 KNOWN_KEYS = frozenset(
     {
@@ -133,5 +135,22 @@ def proxies(**kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-ALWAYS = (field_keys,)
+def logo(**kwargs: Any) -> list[CheckMessage]:
+    """Whether SHOP_LOGO names a picture that customers can be shown."""
+    if not settings.SHOP_LOGO:
+        return []
+    try:
+        read_logo(settings.SHOP_LOGO)
+    except LogoError as error:
+        return [
+            Error(
+                f"SHOP_LOGO: {error}",
+                hint="It is the path of a PNG or JPG file of at most 100 KB.",
+                id="couponadmin.E008",
+            )
+        ]
+    return []
+
+
+ALWAYS = (field_keys, logo)
 DEPLOY = (known_keys, addresses, servers, proxies)

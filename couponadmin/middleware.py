@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils import translation
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +67,20 @@ def no_nul(get_response: Answer) -> Answer:
             return render(request, "400.html", status=400)
         for name in [name for name, text in request.COOKIES.items() if "\x00" in text]:
             del request.COOKIES[name]
+        return get_response(request)
+
+    return middleware
+
+
+def staff_language(get_response: Answer) -> Answer:
+    """English for staff in whose language their pages are not, as the customers' are."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        places = (reverse("admin:index"), reverse("store:home"))
+        is_staffs = request.path.startswith(places)
+        if is_staffs and translation.get_language() not in settings.STAFF_LANGUAGES:
+            translation.activate(settings.LANGUAGE_CODE)
+            request.LANGUAGE_CODE = settings.LANGUAGE_CODE
         return get_response(request)
 
     return middleware

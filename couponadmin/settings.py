@@ -10,6 +10,7 @@ from csp.constants import NONCE, NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 from django.urls import reverse_lazy
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from couponadmin.version import VERSION
@@ -79,6 +80,7 @@ MIDDLEWARE = [
     "couponadmin.middleware.DatabaseAway",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
+    "couponadmin.middleware.staff_language",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -211,7 +213,11 @@ LANGUAGES = [
     ("th", _("Thai")),
     ("ko", _("Korean")),
 ]
-LOCALE_PATHS = [BASE_DIR / "locale"]
+# Whose words are whole in the staff's catalogue too: docs/translating.md. The others'
+# staff read English, not a mix of it and of Django's own words.
+STAFF_LANGUAGES = ["en", "ja", "zh-hant"]
+LOCALE_PATHS = [BASE_DIR / "locale" / "customers", BASE_DIR / "locale" / "staff"]
+FORMAT_MODULE_PATH = ["couponadmin.formats"]
 
 # --- Files ----------------------------------------------------------------------------------
 STATIC_URL = "/static/"
@@ -239,7 +245,8 @@ ALERT_EMAILS = env.list("ALERT_EMAILS", default=[])
 # The database is the queue of truth; a message only says "look for due rows". So a
 # lost or doubled message changes nothing, and no result is kept.
 REDIS_URL = env.str("REDIS_URL", default="")
-CELERY_BROKER_URL = REDIS_URL or "filesystem://localhost//"
+# Without Redis: files, see couponadmin/broker.py.
+CELERY_BROKER_URL = REDIS_URL or "files://localhost//"
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any]
 if REDIS_URL:
     CELERY_BROKER_TRANSPORT_OPTIONS = {
@@ -298,6 +305,8 @@ ALLOW_LOCAL_PROVIDERS = env.bool("ALLOW_LOCAL_PROVIDERS", default=False)
 
 # --- The shop, as customers see it ------------------------------------------------------------
 SHOP_NAME = env.str("SHOP_NAME", default="")
+# A PNG or JPG file. Checked when the house starts, served at an address of our own.
+SHOP_LOGO = env.str("SHOP_LOGO", default="")
 SHOP_CONTACT_URL = env.str("SHOP_CONTACT_URL", default="")
 SHOP_PRIVACY_URL = env.str("SHOP_PRIVACY_URL", default="")
 
@@ -319,10 +328,13 @@ LOGGING = {
 }
 
 # --- Staff pages ------------------------------------------------------------------------------
+HOUSE = _("Coupon back office")
 UNFOLD: dict[str, Any] = {
-    "SITE_TITLE": _("Coupon back office"),
-    "SITE_HEADER": SHOP_NAME or _("Coupon back office"),
-    "SITE_SUBHEADER": f"Coupon back office {VERSION}" if SHOP_NAME else VERSION,
+    "SITE_TITLE": HOUSE,
+    "SITE_HEADER": SHOP_NAME or HOUSE,
+    "SITE_SUBHEADER": format_lazy("{name} {version}", name=HOUSE, version=VERSION)
+    if SHOP_NAME
+    else VERSION,
     "SITE_URL": "/store/",
     "SITE_SYMBOL": "confirmation_number",
     "SITE_FAVICONS": [

@@ -5,6 +5,8 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.apps import AdminConfig
 from django.http import HttpRequest
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import never_cache
 from unfold.sites import UnfoldAdminSite
 
 # Endings that Django's own filters write.
@@ -28,8 +30,13 @@ class OfferedFiltersOnly:
         return any(lookup == f"{name}{end}" for name in offered for end in ENDINGS)
 
 
+@method_decorator(never_cache, "password_change")
+@method_decorator(never_cache, "password_change_done")
 class HouseSite(UnfoldAdminSite):
-    """unfold's site, whose every admin class gets the rule above."""
+    """unfold's site, whose every admin class gets the rule above.
+
+    No page with a person's name is kept by a browser; Django lets it keep two.
+    """
 
     def register(
         self, model_or_iterable: Any, admin_class: Any = None, **options: Any

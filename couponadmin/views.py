@@ -4,7 +4,13 @@ import sys
 
 from django.conf import settings
 from django.db import OperationalError, connection
-from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse
+from django.http import (
+    FileResponse,
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    JsonResponse,
+)
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
@@ -13,6 +19,7 @@ from django.views.static import serve
 
 from couponadmin.middleware import is_away, try_again
 from couponadmin.version import VERSION
+from coupons.logo import shop_logo
 
 
 @require_safe
@@ -39,6 +46,18 @@ def media(request: HttpRequest, name: str) -> HttpResponse | FileResponse:
     response = serve(
         request, name, document_root=str(settings.MEDIA_ROOT / "campaigns")
     )
+    response["Cache-Control"] = "public, max-age=31536000, immutable"
+    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    return response
+
+
+@require_safe
+def shop_picture(request: HttpRequest, name: str) -> HttpResponse:
+    """The shop's logo. Its name tells its content, so it may be kept."""
+    logo = shop_logo()
+    if logo is None or logo.name != name:
+        raise Http404
+    response = HttpResponse(logo.content, content_type=logo.content_type)
     response["Cache-Control"] = "public, max-age=31536000, immutable"
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"
     return response

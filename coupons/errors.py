@@ -10,6 +10,7 @@ MESSAGES = {
     "ambiguous": _(
         "Several coupons carry this code. Scan the QR code or type the coupon number."
     ),
+    "specimen": _("This is a specimen, to try a campaign with. It is no coupon."),
     "not_started": _("This coupon can't be used yet."),
     "expired": _("This coupon has expired."),
     "already_verified": _("This coupon has been used already."),
@@ -21,7 +22,7 @@ MESSAGES = {
     "campaign_paused": _("This coupon is not available right now. Try again later."),
     "campaign_ended": _("This offer has ended."),
     "out_of_stock": _("All coupons have been given out."),
-    "limit_reached": _("You have redeemed as many of these as one person can."),
+    "limit_reached": _("You have already redeemed as many as one person can."),
     "too_many_tries": _("Too many tries. Ask the store's staff to scan the coupon."),
     "too_late": _("It is too late to take this back. Ask a manager."),
     "conflict": _("The coupon is in another state by now. Look again."),

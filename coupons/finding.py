@@ -7,6 +7,7 @@ from django.db.models import Q, QuerySet
 
 from coupons.errors import CouponError
 from coupons.models import NUMBER_ALPHABET, NUMBER_LENGTH, Coupon
+from coupons.specimens import names_specimen
 from serials.codes import ZERO_WIDTH, code_key
 from stores.models import Store
 
@@ -18,7 +19,8 @@ def find_scanned(text: str, *, store: Store) -> Coupon:
     """The one coupon that `text` names, among the campaigns this store takes.
 
     Tried as a coupon's link, then its number, then a serial. Raises CouponError:
-    invalid, ambiguous (a fixed serial that several coupons carry).
+    invalid, ambiguous (a fixed serial that several coupons carry), specimen (what stands
+    on one, unless a coupon of ours is called so too).
     """
     text = text.strip()
     if not text.translate(ZERO_WIDTH).isprintable():
@@ -63,7 +65,7 @@ def _by_serial(text: str, *, store: Store) -> Coupon:
             raise CouponError("ambiguous")
         if hits:
             return hits[0]
-    raise CouponError("invalid")
+    raise CouponError("specimen" if names_specimen(text) else "invalid")
 
 
 def _only(coupons: QuerySet[Coupon]) -> Coupon:

@@ -1,7 +1,7 @@
 """Coupons: every state one can be in, and the rows that tell its story."""
 
 import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -9,7 +9,7 @@ from django.db import connection, models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
-from campaigns.models import Campaign
+from campaigns.models import Campaign, CampaignEvent
 from contacts.models import Contact
 from coupons.errors import refusal_for
 from serials.models import Batch, Serial
@@ -508,3 +508,72 @@ class Tally(models.Model):
 
     def __str__(self) -> str:
         return f"{self.campaign_id}/{self.batch_id}/{self.slot}"
+
+
+class EndsChange(models.Model):
+    """A change of what ends a campaign's coupons: the terms that hold since, and for whom.
+
+    With `is_for_issued` the coupons that were out get new ends in the background, by
+    these terms and up to `last_id`; the row is the message and the
+    checkpoint. A later one that does so too stops it.
+    """
+
+    class State(models.TextChoices):
+        WORKING = "working", _("under way")
+        DONE = "done", _("done")
+        STOPPED = "stopped", _("replaced by a later change")
+
+    campaign = models.ForeignKey(
+        Campaign, models.PROTECT, related_name="ends_changes", db_index=False
+    )
+    event = models.OneToOneField(
+        CampaignEvent, models.PROTECT, null=True, related_name="ends_change"
+    )
+    asked_at = models.DateTimeField()
+    asked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
+    )
+    is_for_issued = models.BooleanField()
+
+    was_use_ends_at = models.DateTimeField()
+    use_ends_at = models.DateTimeField()
+    expiry = models.CharField(max_length=16, choices=Campaign.Expiry)
+    # What the clock of sending or redeeming runs; 0 where there is none.
+    expiry_seconds = models.PositiveBigIntegerField()
+
+    state = models.CharField(max_length=8, choices=State)
+    last_id = models.BigIntegerField()  # no coupon that was out has a higher one
+    done_to = models.BigIntegerField(default=0)
+    total = models.PositiveIntegerField()  # coupons that were out
+    done = models.PositiveIntegerField(default=0)  # of them, looked at
+    changed = models.PositiveIntegerField(default=0)  # of those, with another end
+    leased_until = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = _("change of ends")
+        verbose_name_plural = _("changes of ends")
+        indexes = [models.Index(fields=["campaign", "-id"], name="endschange_of")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["campaign"],
+                condition=Q(state="working"),
+                name="endschange_one_working",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=["working", "done", "stopped"]),
+                name="endschange_state_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="working", finished_at=None)
+                | (~Q(state="working") & Q(finished_at__isnull=False)),
+                name="endschange_finished_has_time",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.campaign_id}: {self.done} / {self.total}"
+
+    @property
+    def interval(self) -> timedelta:
+        return timedelta(seconds=self.expiry_seconds)

@@ -1,16 +1,48 @@
 """Instants and spans of time in words, as a campaign's customers read them."""
 
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
-from functools import cached_property
+from datetime import UTC, datetime, time, timedelta
+from functools import cached_property, lru_cache
 from zoneinfo import ZoneInfo
 
-from django.utils.formats import date_format
-from django.utils.translation import ngettext
+from django.utils.dateformat import DateFormat
+from django.utils.formats import get_format
+from django.utils.translation import get_language, gettext, ngettext
+from django.utils.translation import gettext_lazy as _
 
 from campaigns.models import Campaign
 
 TICKING = timedelta(days=2)  # with less left, the seconds are shown
+BUDDHIST = 543  # years between our era and Thailand's
+# Monday first. Django has no such short ones in these languages.
+WEEKDAYS = {"ko": "월화수목금토일", "zh-hant": "一二三四五六日"}
+# Those whose clock never changes: a name says it better than a city and an offset.
+ZONES = {
+    "Asia/Tokyo": _("Japan time"),
+    "Asia/Taipei": _("Taiwan time"),
+    "Asia/Bangkok": _("Thailand time"),
+    "Asia/Seoul": _("Korea time"),
+    "Asia/Hong_Kong": _("Hong Kong time"),
+    "Asia/Singapore": _("Singapore time"),
+}
+
+
+class Written(DateFormat):
+    """Writes a date as the reader's country does.
+
+    In Thailand that is the year of the Buddhist era, on receipts, notices and in every
+    browser's own Thai dates: 2026 looks foreign there, and 2569 is no other year.
+    """
+
+    data: datetime
+
+    def D(self) -> str:
+        days = WEEKDAYS.get(get_language() or "")
+        return days[self.data.weekday()] if days else str(super().D())
+
+    def Y(self) -> str:  # type: ignore[override]
+        year = self.data.year + (BUDDHIST if get_language() == "th" else 0)
+        return f"{year:04}"
 
 
 @dataclass(frozen=True)
@@ -30,15 +62,30 @@ class Moment:
 
     @cached_property
     def words(self) -> str:
-        return f"{self.without_zone} ({zone_words(self.at.astimezone(self.zone))})"
+        return gettext("%(moment)s (%(zone)s)") % {
+            "moment": self.without_zone,
+            "zone": zone_words(self.at.astimezone(self.zone)),
+        }
 
     @cached_property
     def without_zone(self) -> str:
-        local = self.at.astimezone(self.zone)
+        return self._written("MOMENT_FORMAT")
+
+    @property
+    def day(self) -> str:
+        """The day alone, for an end that is its last minute."""
+        return self._written("DAY_FORMAT")
+
+    @property
+    def is_whole_day(self) -> bool:
+        """Whether it is the end of a day, so that the day alone says it."""
+        return self.is_end and self.at.astimezone(self.zone).time() == time.min
+
+    def _written(self, name: str) -> str:
         # To customers a coupon "until 31 December" ends that day, not on the next.
-        if self.is_end and local.time() == time.min:
-            local -= timedelta(minutes=1)
-        return date_format(local, "DATETIME_FORMAT")
+        back = timedelta(minutes=1 if self.is_whole_day else 0)
+        at = self.at.astimezone(UTC)
+        return written(at, self.zone, back, name, get_language() or "")
 
     @property
     def clock(self) -> str:
@@ -51,14 +98,26 @@ class Moment:
         return int(shift.total_seconds())
 
 
+@lru_cache(maxsize=2_000)
+def written(
+    at: datetime, zone: ZoneInfo, back: timedelta, name: str, language: str
+) -> str:
+    """Kept, as all coupons of a campaign tell the same few times."""
+    local = at.astimezone(zone) - back
+    return Written(local).format(get_format(name, language))
+
+
 def zone_words(local: datetime) -> str:
-    """Such as "Tokyo, UTC+9", never broken over two lines, or "UTC"."""
+    """Such as "Japan time", "New York, UTC-4", never broken over two lines, or "UTC"."""
+    name = str(local.tzinfo)
+    if name in ZONES:
+        return str(ZONES[name]).replace(" ", "\u00a0")
     shift = local.utcoffset() or timedelta(0)
     minutes = int(shift.total_seconds()) // 60
     hours, rest = divmod(abs(minutes), 60)
     sign = "-" if minutes < 0 else "+"
     offset = f"UTC{sign}{hours}" + (f":{rest:02}" if rest else "") if minutes else "UTC"
-    place = str(local.tzinfo).rpartition("/")[2].replace("_", " ")
+    place = name.rpartition("/")[2].replace("_", " ")
     return offset if place in ("UTC", "GMT", "") else f"{place},\u00a0{offset}"
 
 

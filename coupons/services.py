@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _
 
 from campaigns.models import Campaign
 from contacts.models import Contact
+from coupons.ends import end_of_new
 from coupons.errors import CouponError
 from coupons.finding import find_scanned
 from coupons.limiting import (
@@ -81,20 +82,12 @@ def issue(
     """
     at = clock()
     check_may_send(campaign, at=at)
-    return _issue(
-        [_new_coupon(campaign, contact, at=at) for contact in contacts],
-        at=at,
-        source=source,
-    )
-
-
-def _new_coupon(campaign: Campaign, contact: Contact | None, *, at: datetime) -> Coupon:
-    return Coupon(
-        campaign=campaign,
-        contact=contact,
-        issued_at=at,
-        ends_at=campaign.use_ends_at,
-    )
+    ends_at = end_of_new(campaign.pk)
+    new = [
+        Coupon(campaign=campaign, contact=contact, issued_at=at, ends_at=ends_at)
+        for contact in contacts
+    ]
+    return _issue(new, at=at, source=source)
 
 
 def _issue(new: Sequence[Coupon], *, at: datetime, source: Source) -> list[Coupon]:
@@ -128,8 +121,13 @@ def reissue(
     if revoked.status != Status.REVOKED or revoked.replacements.exists():
         raise CouponError("conflict")
     check_may_send(revoked.campaign, at=at)
-    new = _new_coupon(revoked.campaign, revoked.contact, at=at)
-    new.replaces = revoked
+    new = Coupon(
+        campaign=revoked.campaign,
+        contact=revoked.contact,
+        issued_at=at,
+        ends_at=end_of_new(revoked.campaign_id),
+        replaces=revoked,
+    )
     [coupon] = _issue([new], at=at, source=source)
     if is_handed_over:
         mark_sent({coupon.pk: at}, source=source)

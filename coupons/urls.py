@@ -2,7 +2,7 @@
 
 from django.urls import path, register_converter
 
-from coupons.views import page
+from coupons.views import page, trying
 
 app_name = "coupon"
 
@@ -26,6 +26,9 @@ urlpatterns = [
     path("<token:token>/redeem", page.redeem, name="redeem"),
     path("<token:token>/verify", page.verify, name="verify"),
     path("<token:token>/opened", page.opened, name="opened"),
+    path("specimen/<str:token>", trying.page, name="specimen"),
+    path("specimen/<str:token>/redeem", trying.redeem, name="specimen_redeem"),
+    path("specimen/<str:token>/verify", trying.verify, name="specimen_verify"),
     # All else gets the same answer, with the same headers, as an unknown token.
     path("", page.unknown),
     path("<path:rest>", page.unknown),

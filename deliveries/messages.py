@@ -1,16 +1,19 @@
 """What a delivery says on LINE: built once, from the campaign as it is at that moment."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, time, timedelta
+from functools import lru_cache
 
 from django.conf import settings
 from django.utils import translation
-from django.utils.formats import date_format
+from django.utils.translation import get_supported_language_variant
 from django.utils.translation import gettext as _
 
 from campaigns.benefit import benefit_words, condition_words
 from campaigns.models import Campaign
+from contacts.models import Contact
+from coupons.moments import Moment
 from deliveries.errors import DeliveryError
 from deliveries.models import Delivery
 from providers.line_messages import (
@@ -45,14 +48,22 @@ def link_base() -> str:
 
 
 def template_for(campaign: Campaign, kind: str, text: str = "") -> str:
-    """The request body with places for the recipient and the link.
+    """The request body with places for the recipient and the link, one a line.
 
-    In the campaign's own language. Raises DeliveryError `bad_message`.
+    A card in each language that contacts read, the campaign's own first, with that
+    language before a tab; a text as it was written. Raises DeliveryError `bad_message`.
     """
+    own = campaign.language
+    others = [code for code, _name in settings.LANGUAGES if code != own]
+    languages = [own] if kind == Delivery.Kind.TEXT else [own, *others]
+    lines = []
     try:
-        return template_bytes([message_for(campaign, kind, text)]).decode()
+        for language in languages:
+            message = message_for(campaign, kind, text, language=language)
+            lines.append(f"{language}\t{template_bytes([message]).decode()}")
     except ValueError as error:
         raise _bad_message(error) from None
+    return "\n".join(lines)
 
 
 def preview_for(campaign: Campaign, kind: str, text: str = "") -> Preview:
@@ -73,21 +84,33 @@ def _bad_message(error: ValueError) -> DeliveryError:
 
 
 def message_for(
-    campaign: Campaign, kind: str, text: str = "", *, link: str = LINK
+    campaign: Campaign,
+    kind: str,
+    text: str = "",
+    *,
+    link: str = LINK,
+    language: str = "",
 ) -> Message:
-    """The LINE message object. Raises ValueError with the limit that it breaks."""
+    """The LINE message object, in the campaign's own language if no other is named.
+
+    Raises ValueError with the limit that it breaks.
+    """
     if kind == Delivery.Kind.TEXT:
         return text_message(text, link)
     look = campaign.look()
-    with translation.override(campaign.language):
+    language = language or campaign.language
+    told = texts_of(campaign, language)
+    with translation.override(language):
         return coupon_card(
-            title=campaign.name,
+            title=told.get("name") or campaign.name,
             button=_("Open coupon"),
             link=link,
             shop=settings.SHOP_NAME,
             benefit=benefit_words(campaign),
             period=_("Until %(when)s") % {"when": _shown(campaign)},
-            condition=campaign.shown_condition or condition_words(campaign),
+            condition=told.get("usage_condition")
+            or campaign.shown_condition
+            or condition_words(campaign),
             image_url=_image_url(campaign),
             colours=CardColours(
                 background=look["background_colour"],
@@ -97,12 +120,20 @@ def message_for(
         )
 
 
+def texts_of(campaign: Campaign, language: str) -> dict[str, str]:
+    """The campaign's texts in a language that is not its own."""
+    if not campaign.pk or language == campaign.language:
+        return {}
+    text = campaign.texts.filter(language=language).first()
+    if text is None:
+        return {}
+    return {"name": text.name, "usage_condition": text.usage_condition}
+
+
 def _shown(campaign: Campaign) -> str:
     """The end of use as customers write it: midnight is the end of the day before."""
-    local: datetime = campaign.use_ends_at.astimezone(campaign.zone)
-    if local.time() == time():
-        return date_format(local - timedelta(days=1), "DATE_FORMAT")
-    return f"{date_format(local, 'DATE_FORMAT')}, {date_format(local, 'TIME_FORMAT')}"
+    end = Moment(campaign.use_ends_at, campaign.zone, is_end=True)
+    return end.day if end.is_whole_day else end.without_zone
 
 
 def _image_url(campaign: Campaign) -> str:
@@ -128,10 +159,48 @@ def preview_of(message: Message) -> Preview:
     )
 
 
-def body_for(delivery: Delivery, *, to: str, token: str) -> bytes:
-    """The bytes of one recipient's request, the same on every try."""
-    link = delivery.link_base + token
-    return fill(delivery.template.encode(), to=to, link=link)
+def body_for(delivery: Delivery, contact: Contact, *, token: str) -> bytes:
+    """The bytes of one recipient's request, in the language that the contact has now."""
+    return next(bodies_for(delivery, contact, token=token))
+
+
+def body_again(
+    delivery: Delivery, contact: Contact, *, token: str, body_hash: str
+) -> bytes | None:
+    """The same bytes on every try, though the contact's language may have changed."""
+    for body in bodies_for(delivery, contact, token=token):
+        if hash_of(body) == body_hash:
+            return body
+    return None
+
+
+def bodies_for(delivery: Delivery, contact: Contact, *, token: str) -> Iterator[bytes]:
+    """The request in each language, the contact's first. Raises ValueError."""
+    templates = _templates_in(delivery.template)
+    first = language_of(contact)
+    others = [template for code, template in templates.items() if code != first]
+    mine = [templates[first]] if first in templates else []
+    for template in mine + others:
+        link = delivery.link_base + token
+        yield fill(template, to=contact.line_user_id or "", link=link)
+
+
+def language_of(contact: Contact) -> str:
+    """Ours that the contact's is a kind of; empty if there is none."""
+    try:
+        return get_supported_language_variant(contact.language.lower())
+    except LookupError:
+        return ""
+
+
+@lru_cache(maxsize=8)
+def _templates_in(template: str) -> dict[str, bytes]:
+    """Each language's, in their order; what was made before there were any has one."""
+    found = {}
+    for line in template.split("\n"):
+        language, _tab, body = line.rpartition("\t")
+        found[language] = body.encode()
+    return found
 
 
 def hash_of(body: bytes) -> str:

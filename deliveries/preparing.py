@@ -183,7 +183,7 @@ def _coupons_for(
 def _dispatch(
     delivery: Delivery, number: int, contact: Contact, coupon: Coupon
 ) -> Dispatch:
-    body = body_for(delivery, to=contact.line_user_id or "", token=coupon.token)
+    body = body_for(delivery, contact, token=coupon.token)
     return Dispatch(
         delivery=delivery,
         number=number,

@@ -28,7 +28,7 @@ from coupons.errors import CouponError
 from coupons.models import Coupon
 from coupons.services import check_may_send
 from deliveries.killpoints import killpoint
-from deliveries.messages import body_for, hash_of
+from deliveries.messages import body_again
 from deliveries.models import Delivery, Dispatch, Recipient, Result
 from deliveries.pacing import book, hold
 from deliveries.settling import doubt, settle
@@ -357,11 +357,11 @@ def check(
     if not row.is_doubtful and coupon and coupon.is_expired(now):
         words = _("The coupon had expired before its turn.")
         return Result(row, Status.CANCELLED, now, detail=words)
-    body = b""
+    body = None
     with contextlib.suppress(ValueError):
         token = coupon.token if coupon else ""
-        body = body_for(delivery, to=contact.line_user_id or "", token=token)
-    if hash_of(body) != row.body_hash:
+        body = body_again(delivery, contact, token=token, body_hash=row.body_hash)
+    if body is None:
         words = _("The contact's LINE id or the message has changed since preparing.")
         return _unknown(row, now, doubt(words) if row.is_doubtful else words)
     return body

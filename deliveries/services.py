@@ -8,13 +8,13 @@ from uuid import UUID, uuid4, uuid5
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, models, transaction
 from django.db.models import Q, Sum
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from campaigns.models import Campaign
+from campaigns.models import Campaign, TotalLimit
 from connections.models import Connection
 from contacts.models import Contact, ContactList, Membership
 from coupons.errors import CouponError
@@ -32,6 +32,7 @@ Clock = Callable[[], datetime]
 State = Delivery.State
 
 PIECE = 5_000  # contacts looked at at once
+MOST_LOOKED_AT = 1_000_000  # coupons out of one status
 # Names of deliveries that carry one given coupon: the coupon's id makes the nonce.
 COUPON_SENDS = UUID("0b0e1f5e-7a35-4c5a-9b0c-3f5d2f8e6c41")
 
@@ -91,19 +92,47 @@ def _pieces(
 
 @dataclass(frozen=True)
 class Supply:
-    """A campaign's free serials, and the coupons out that may still take one."""
+    """What a campaign can still give, and the coupons out that may still take of it."""
 
-    free: int | None  # None: no limit
-    out: int
+    stock: int | None  # free serials; None: as many as are asked for
+    limit_left: int | None  # what the limit in total still allows; None: no limit
+    out: int  # not redeemed, not expired, not revoked
     has_serials: bool
+    is_out_exact: bool = True  # else so many at most
+
+    @property
+    def free(self) -> int | None:
+        """How many can still redeem, whatever ends it; None: no end."""
+        ends = [end for end in (self.stock, self.limit_left) if end is not None]
+        return min(ends, default=None)
+
+    @property
+    def is_limit_first(self) -> bool:
+        """Whether the limit in total ends it before the serials do."""
+        left = self.limit_left
+        return left is not None and (self.stock is None or left < self.stock)
 
     def is_short_for(self, recipients: int) -> bool:
-        """Whether serials run out if all of them and everybody before redeem."""
-        return self.free is not None and recipients + self.out > self.free
+        """Whether it runs out if all of them and everybody before redeem."""
+        return self.lacking(recipients) > 0
+
+    def lacking(self, recipients: int = 0) -> int:
+        """How many of them and of everybody before would get none."""
+        if self.free is None:
+            return 0
+        return max(recipients + self.out - self.free, 0)
 
 
-def supply_of(campaign: Campaign) -> Supply:
-    """Sums of tallies and stock rows, so expired coupons still count as out."""
+def supply_of(
+    campaign: Campaign,
+    *,
+    look_at: int = MOST_LOOKED_AT,
+    clock: Clock = timezone.now,
+) -> Supply:
+    """Sums of tallies and stock rows, and a look at the coupons out, the newest first.
+
+    Coupons out beyond `look_at` of a status count as not expired.
+    """
     batches = ready_batches(campaign.pk)
     one_time = [batch for batch in batches if not batch.is_fixed]
     fixed = [batch for batch in batches if batch.is_fixed]
@@ -114,12 +143,44 @@ def supply_of(campaign: Campaign) -> Supply:
         withdrawn=Sum("revoked", filter=Q(batch=None), default=0),
         taken=Sum("redeemed", filter=Q(batch__in=one_time), default=0),
     )
-    free = None
+    stock = None
     if all(hasattr(batch, "stock") for batch in fixed):
-        free = sum(batch.stock.quantity - batch.stock.taken for batch in fixed)
-        free += sum(batch.total - batch.voided for batch in one_time) - sums["taken"]
-    out = sums["given"] - sums["used"] - sums["withdrawn"]
-    return Supply(free, max(out, 0), bool(batches))
+        stock = sum(batch.stock.quantity - batch.stock.taken for batch in fixed)
+        stock += sum(batch.total - batch.voided for batch in one_time) - sums["taken"]
+    limit = TotalLimit.objects.filter(campaign=campaign).first()
+    given = max(sums["given"] - sums["used"] - sums["withdrawn"], 0)
+    out, is_exact = _still_out(campaign, given, look_at, clock())
+    return Supply(
+        stock,
+        max(limit.quota - limit.used, 0) if limit else None,
+        out,
+        bool(batches),
+        is_exact,
+    )
+
+
+def _still_out(
+    campaign: Campaign, given: int, look_at: int, at: datetime
+) -> tuple[int, bool]:
+    """How many of the coupons that nobody redeemed can be, and whether that is exact.
+
+    Of each status as many as `look_at`, by their index; of `given`, which tallies know,
+    the rest is taken to be still out.
+    """
+    if not given:
+        return 0, True
+    looked_at = alive = 0
+    is_exact = True
+    for status in Coupon.BEFORE_REDEEM:
+        rows = Coupon.objects.filter(campaign=campaign, status=status)
+        newest = rows.order_by("-pk").values("pk", "ends_at")[:look_at]
+        found = newest.aggregate(
+            all=models.Count("pk"), alive=models.Count("pk", filter=Q(ends_at__gt=at))
+        )
+        looked_at += found["all"]
+        alive += found["alive"]
+        is_exact = is_exact and found["all"] < look_at
+    return (alive, True) if is_exact else (alive + max(given - looked_at, 0), False)
 
 
 def check_may_start(
@@ -209,7 +270,7 @@ def start_delivery(
     `send_at` at once. With `coupon`, the contact's own, that one goes out in place of
     a new one: ask send_coupon for that. Raises DeliveryError: those of
     `check_may_start`, bad_message, nobody when not one contact could get it, and,
-    unless `is_short_ok`, short when the serials may not be enough.
+    unless `is_short_ok`, short when the serials or the limit may not be enough.
     """
     earlier = Delivery.objects.filter(nonce=nonce).first()
     if earlier is not None:
@@ -265,7 +326,14 @@ def _check_supply(delivery: Delivery) -> None:
     if supply.is_short_for(count.recipients):
         raise DeliveryError(
             "short",
-            _("The serials may run short. Tick this to send anyway, or add serials."),
+            _(
+                "The limit in total may be reached before all can redeem. Tick this to "
+                "send anyway, or raise the limit."
+            )
+            if supply.is_limit_first
+            else _(
+                "The serials may run short. Tick this to send anyway, or add serials."
+            ),
         )
 
 

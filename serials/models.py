@@ -116,6 +116,8 @@ class Batch(models.Model):
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, editable=False
     )
+    # Of the press that made it: a second arrival makes no other.
+    press = models.UUIDField(null=True, unique=True, editable=False)
     created_at = models.DateTimeField(_("made"), auto_now_add=True)
     ready_at = models.DateTimeField(_("ready since"), null=True, editable=False)
     voided_at = models.DateTimeField(_("void since"), null=True, editable=False)

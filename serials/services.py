@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -305,12 +306,14 @@ def generate(
     alphabet: str,
     name: str,
     by: User | None,
+    nonce: UUID | None = None,
 ) -> Batch:
     """Make serials by a pattern in the background; nobody gets one before all are there.
 
     `pattern` has a # for each random character, `alphabet` is one of ALPHABETS,
     `quantity` is 1 to 1,000,000. Raises ImportRefused with the field that is wrong: a
-    pattern with too few codes, or whose codes could be guessed, for one.
+    pattern with too few codes, or whose codes could be guessed, for one. The same
+    `nonce` again gives the same batch.
     """
     if not 1 <= quantity <= MAX_QUANTITY:
         raise ImportRefused(_("Choose 1 to 1,000,000."), field="quantity")
@@ -320,9 +323,12 @@ def generate(
     wanted = pattern_of(pattern, alphabet)
     with transaction.atomic():
         campaign = _open_campaign(campaign)
+        if made := _made_by(nonce, campaign):
+            return made
         refuse_pattern(campaign, wanted, quantity)
         batch = Batch.objects.create(
             campaign=campaign,
+            press=nonce,
             name=name or wanted.text,
             kind=Batch.Kind.GENERATED,
             state=State.IMPORTING,
@@ -434,22 +440,32 @@ def _barcode_problem(campaign: Campaign, pattern: Pattern) -> "StrOrPromise | No
 
 
 def make_fixed(
-    campaign: Campaign, *, code: str, quantity: int | None, name: str, by: User
+    campaign: Campaign,
+    *,
+    code: str,
+    quantity: int | None,
+    name: str,
+    by: User,
+    nonce: UUID | None = None,
 ) -> Batch:
     """The same text for everyone, there at once whatever the quantity.
 
     `code` has 1 to 16 characters; `quantity` is 1 to 1,000,000, or None for no limit.
-    Raises ImportRefused with the field that is wrong.
+    The same `nonce` again gives the same batch. Raises ImportRefused with the field
+    that is wrong.
     """
     if quantity is not None and not 1 <= quantity <= MAX_QUANTITY:
         raise ImportRefused(_("Choose 1 to 1,000,000."), field="quantity")
     code = code.translate(ZERO_WIDTH).strip()
     with transaction.atomic():
         campaign = _open_campaign(campaign)
+        if made := _made_by(nonce, campaign):
+            return made
         key = code_key(code, is_case_sensitive=campaign.is_case_sensitive)
         _refuse_bad_text(campaign, code, key)
         batch = Batch.objects.create(
             campaign=campaign,
+            press=nonce,
             name=name or code,
             kind=Batch.Kind.FIXED,
             state=State.READY,
@@ -463,6 +479,13 @@ def make_fixed(
         if quantity is not None:
             Stock.objects.create(batch=batch, quantity=quantity)
     return batch
+
+
+def _made_by(nonce: UUID | None, campaign: Campaign) -> Batch | None:
+    """What an earlier arrival of the same press made; its campaign is locked by us."""
+    if nonce is None:
+        return None
+    return Batch.objects.filter(press=nonce, campaign=campaign).first()
 
 
 def _refuse_bad_text(campaign: Campaign, code: str, key: str) -> None:

@@ -22,6 +22,7 @@ from connections.usage import is_pointed_at
 from stores.access import grantable_groups, may_manage
 from stores.forms import StoreForm, StorePasswordForm, changed_words
 from stores.models import Store, StoreStaff
+from stores.naming import role_words
 from stores.services import set_store_password
 
 
@@ -216,7 +217,7 @@ class UserAdmin(PlainUserAdmin, KeptWhileUsed):
 
     @display(description=_("role"), label=True)
     def roles(self, user: User) -> list[str]:
-        names = [group.name for group in user.groups.all()]
+        names = [role_words(group.name) for group in user.groups.all()]
         return [gettext("Administrator"), *names] if user.is_superuser else names
 
     @admin.display(description=_("works at"))

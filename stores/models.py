@@ -92,8 +92,10 @@ class Store(models.Model):
 class StoreStaff(models.Model):
     """One person working at one store."""
 
-    store = models.ForeignKey(Store, models.CASCADE)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE)
+    store = models.ForeignKey(Store, models.CASCADE, verbose_name=_("store"))
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, verbose_name=_("person")
+    )
 
     class Meta:
         verbose_name = _("member of staff")

@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from playwright.sync_api import (
     Browser,
     BrowserContext,
+    ConsoleMessage,
     Page,
     ViewportSize,
     sync_playwright,
 )
+
+from testing import refusals
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 FLAGS = [
@@ -22,6 +25,13 @@ FLAGS = [
 PHONE: ViewportSize = {"width": 390, "height": 844}
 LAPTOP: ViewportSize = {"width": 1280, "height": 900}
 
+# A browser's own line about a refusal is in its own words, and it has none for some.
+POLICY = "Content Security Policy"
+TELL_OF_REFUSALS = f"""
+addEventListener("securitypolicyviolation", ({{ effectiveDirective, blockedURI }}) =>
+  console.error(`{POLICY}: ${{effectiveDirective}} refused ${{blockedURI}}`));
+"""
+
 
 @contextlib.contextmanager
 def chromium() -> Iterator[Browser]:
@@ -31,15 +41,32 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-def open_page(browser: Browser, *, phone: bool = False, **options) -> Page:
-    """A page in a context of its own: own cookies, watched for CSP reports."""
+def open_page(
+    browser: Browser, *, phone: bool = False, locale: str = "en-GB", **options
+) -> Page:
+    """A page in a context of its own: own cookies, watched for CSP reports.
+
+    A test in which there is one fails, whether it asks for `complaints` or not.
+    """
     context: BrowserContext = browser.new_context(
-        viewport=PHONE if phone else LAPTOP, locale="en-GB", **options
+        viewport=PHONE if phone else LAPTOP, locale=locale, **options
     )
     context.set_default_timeout(20_000)
+    watch_policy(context)
     page = context.new_page()
     watch(page)
     return page
+
+
+def watch_policy(context: BrowserContext) -> None:
+    """Note what the policies of all its pages refuse, of those that they open too."""
+    context.add_init_script(TELL_OF_REFUSALS)
+    context.on("console", note_refusal)
+
+
+def note_refusal(message: ConsoleMessage) -> None:
+    if POLICY in message.text:
+        refusals.note(message.text)
 
 
 def watch(page: Page) -> None:

@@ -1,4 +1,4 @@
-"""`make shot`: draws the README's picture anew from a house that runs."""
+"""`make shot`: draws the README's picture and the gallery anew from a house that runs."""
 
 import io
 import sys
@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, Page
 
 from run import ROOT
 from testing.browsing import chromium, open_page
+from testing.gallery import draw_gallery
 from testing.house import RunningHouse, running_house
 
 PICTURE = ROOT / "docs" / "screenshot.png"
@@ -15,10 +16,12 @@ GAP = 40  # px
 
 
 def main() -> None:
-    with running_house() as house, chromium() as browser:
-        picture = side_by_side(office(house, browser), *coupon(house, browser))
-    picture.quantize(256, dither=Image.Dither.NONE).save(PICTURE, optimize=True)
-    sys.stdout.write(f"Drew {PICTURE}\n")
+    with running_house() as house:
+        with chromium() as browser:
+            picture = side_by_side(office(house, browser), *coupon(house, browser))
+        picture.quantize(256, dither=Image.Dither.NONE).save(PICTURE, optimize=True)
+        sys.stdout.write(f"Drew {PICTURE}\n")
+        draw_gallery(house)
 
 
 def office(house: RunningHouse, browser: Browser) -> bytes:

@@ -6,9 +6,14 @@ import pytest
 from django.apps import apps
 from django.test import Client
 from django.urls import URLResolver, get_resolver
+from django.utils import timezone
 
 from coupons.services import verify
+from coupons.tests.ends_helpers import later, save_terms
+from coupons.views.trying import specimen_path
 from deliveries.models import Delivery
+from reports.models import SerialExport
+from reports.serial_exports import make_export
 from testing.factories import (
     make_campaign,
     make_connection,
@@ -47,6 +52,7 @@ class House:
         self.list = make_list(self.contact)
         self.campaign = make_campaign(self.store)
         self.batch = make_serials(self.campaign, 5)
+        save_terms(self.campaign, is_for_issued=False, use_ends_at=later(60))
         self.coupons = [
             make_coupon(self.campaign, status="sent"),
             make_coupon(self.campaign, status="redeemed"),
@@ -55,6 +61,7 @@ class House:
         self.verification = verify(
             self.coupons[2].pk, store=self.store, staff=self.clerk
         )
+        save_terms(self.campaign, use_ends_at=later(90))  # under way
         self.delivery = Delivery.objects.create(
             campaign=self.campaign,
             connection=self.connection,
@@ -64,13 +71,22 @@ class House:
             template="[]",
         )
 
+        self.export = make_export(
+            self.manager,
+            campaign=self.campaign,
+            batch=None,
+            states=SerialExport.States.ALL,
+            format=SerialExport.Format.EXCEL,
+            columns=SerialExport.Columns.ALL,
+        )
+
     def fill(self, route):
         """The route's addresses, its places filled with real rows and with strange ones."""
         route = re.sub(r"^\^|\$$|\\Z", "", route).replace("^", "")
         if route.startswith("c/"):
-            return [self.put(route, coupon.token) for coupon in self.coupons] + [
-                self.put(route, "no-such-token")
-            ]
+            tokens = [coupon.token for coupon in self.coupons]
+            tokens.append(specimen_path(self.campaign, now=timezone.now())[12:])
+            return [self.put(route, token) for token in [*tokens, "no-such-token"]]
         model = self.model_of(route)
         found = (
             [self.put(route, str(model.objects.order_by("pk").first().pk))]
@@ -143,12 +159,21 @@ def test_get_and_head_change_no_row_and_break_nowhere():
     assert tried > 1000
 
 
+# Their content is the same for everybody, or says nothing of anybody.
+MAY_BE_KEPT = ("/media/", "/healthz", "/admin/jsi18n/")
+
+
 def headers_are_safe(address, response):
     assert response["X-Content-Type-Options"] == "nosniff", address
+    assert response["Referrer-Policy"] == "same-origin", address
+    assert response["X-Frame-Options"] in ("DENY", "SAMEORIGIN"), address
     assert "Content-Security-Policy" in response, address
     policy = response["Content-Security-Policy"]
+    assert "default-src" in policy, address
     if not address.startswith("/admin/"):
         assert "unsafe" not in policy, address
+    if response.status_code == 200 and not address.startswith(MAY_BE_KEPT):
+        assert "no-store" in response.get("Cache-Control", ""), address
     if address.startswith("/c/"):
         assert response["Cache-Control"] == "no-store, private", address
         assert "noindex" in response["X-Robots-Tag"], address

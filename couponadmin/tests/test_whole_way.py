@@ -116,7 +116,8 @@ def upload_serials(office):
 def activate(office, campaign):
     office.goto(campaign)
     expect(office.locator(".bo-panel")).to_contain_text("4 of 4")
-    office.get_by_role("button", name="Activate").click()
+    office.get_by_role("link", name="Activate").click()
+    office.get_by_role("button", name="Activate now").click()
     expect(office.get_by_text("The campaign is active")).to_be_visible()
 
 

@@ -1,12 +1,11 @@
 """The store's screen in a real browser: scanners, bad networks, no script."""
 
-import shutil
-
 import pytest
 from django.urls import reverse
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from coupons.models import Attempt, Coupon, Verification
+from testing.browsing import chromium, open_page
 from testing.factories import (
     make_campaign,
     make_coupon,
@@ -21,18 +20,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 @pytest.fixture(scope="module")
 def browser(django_db_setup):
     # Playwright keeps an event loop in this thread; the rows are read beside it.
-    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+    with pytest.MonkeyPatch.context() as patch, chromium() as browser:
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"),
-            args=[
-                "--no-sandbox",
-                "--disable-background-networking",
-                "--disable-component-update",
-            ],
-        )
         yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -47,7 +37,7 @@ def till(browser, live_server, store):
 
 
 def open_till(browser: Browser, live_server, store, **options) -> Page:
-    page = browser.new_page(viewport={"width": 390, "height": 844}, **options)
+    page = open_page(browser, phone=True, **options)
     page.set_default_timeout(10_000)
     page.goto(live_server.url + reverse("store:scan", args=[store.pk]))
     page.fill("#id_username", "aki")

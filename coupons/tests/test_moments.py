@@ -20,11 +20,11 @@ def words(text, zone, language="en", **options):
 @pytest.mark.parametrize(
     ("zone", "told"),
     [
-        ("Asia/Tokyo", "May 1, 2026, 10 p.m. (Tokyo, UTC+9)"),
-        ("Asia/Kolkata", "May 1, 2026, 6:30 p.m. (Kolkata, UTC+5:30)"),
-        ("America/New_York", "May 1, 2026, 9 a.m. (New York, UTC-4)"),
-        ("America/St_Johns", "May 1, 2026, 10:30 a.m. (St Johns, UTC-2:30)"),
-        ("UTC", "May 1, 2026, 1 p.m. (UTC)"),
+        ("Asia/Tokyo", "Fri, May 1, 2026, 10:00 PM (Japan time)"),
+        ("Asia/Kolkata", "Fri, May 1, 2026, 6:30 PM (Kolkata, UTC+5:30)"),
+        ("America/New_York", "Fri, May 1, 2026, 9:00 AM (New York, UTC-4)"),
+        ("America/St_Johns", "Fri, May 1, 2026, 10:30 AM (St Johns, UTC-2:30)"),
+        ("UTC", "Fri, May 1, 2026, 1:00 PM (UTC)"),
     ],
 )
 def test_the_zone_is_named_with_its_offset_then(zone, told):
@@ -34,15 +34,32 @@ def test_the_zone_is_named_with_its_offset_then(zone, told):
 def test_an_end_at_midnight_is_the_last_minute_of_the_day_before():
     at = "2026-12-31 15:00"
 
-    assert words(at, "Asia/Tokyo", is_end=True).startswith("Dec. 31, 2026, 11:59 p.m.")
-    assert words(at, "Asia/Tokyo").startswith("Jan. 1, 2027, midnight")
-    assert words(at, "Asia/Taipei", is_end=True).startswith("Dec. 31, 2026, 11 p.m.")
+    assert words(at, "Asia/Tokyo", is_end=True).startswith(
+        "Thu, Dec 31, 2026, 11:59 PM"
+    )
+    assert words(at, "Asia/Tokyo").startswith("Fri, Jan 1, 2027, 12:00 AM")
+    assert words(at, "Asia/Taipei", is_end=True).startswith(
+        "Thu, Dec 31, 2026, 11:00 PM"
+    )
 
 
-def test_japanese_customers_read_their_own_order():
-    told = words("2026-12-31 15:00", "Asia/Tokyo", "ja", is_end=True)
+@pytest.mark.parametrize(
+    ("language", "zone", "told"),
+    [
+        ("ja", "Asia/Tokyo", "2026年12月31日(木) 23:59（日本時間）"),
+        ("zh-hant", "Asia/Taipei", "2026年12月31日（四）23:00（台灣時間）"),
+        ("th", "Asia/Bangkok", "พฤ. 31 ธ.ค. 2569 22:00 น. (เวลาไทย)"),
+        ("ko", "Asia/Seoul", "2026년 12월 31일(목) 23:59(한국 시간)"),
+    ],
+)
+def test_customers_read_the_date_as_their_country_writes_it(language, zone, told):
+    assert words("2026-12-31 15:00", zone, language, is_end=True) == told
 
-    assert told == "2026年12月31日23:59 (Tokyo, UTC+9)"
+
+def test_a_leap_day_is_a_day_of_the_buddhist_year_too():
+    told = words("2028-02-29 05:00", "Asia/Bangkok", "th")
+
+    assert told.startswith("อ. 29 ก.พ. 2571 12:00 น.")
 
 
 @pytest.mark.parametrize(

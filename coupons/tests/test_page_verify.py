@@ -113,7 +113,7 @@ def test_the_button_is_there_once_redeemed_and_asks_before_it_counts(client, sto
     page = see(client, coupon)
 
     text = text_of(page)
-    assert "Staff press here: Used" in text
+    assert "Staff: mark as used" in text
     assert "Mark it as used? After that it can't be used again." in text
     assert "Store: Shibuya Yes, it is used now" in text
     assert '<details class="redeem"> <summary' in " ".join(body(page).split())

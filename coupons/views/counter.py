@@ -22,7 +22,7 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
@@ -204,7 +204,7 @@ class Words:
 
 
 WORDS = {
-    "ok": Words("go", gettext_lazy("Verified")),
+    "ok": Words("go", pgettext_lazy("scan", "Verified")),
     "already_verified": Words(
         "wait", gettext_lazy("Already used"), gettext_lazy("Don't take it again.")
     ),
@@ -225,6 +225,7 @@ WORDS = {
         "note", gettext_lazy("No check needed"), gettext_lazy("Nothing was recorded.")
     ),
     "invalid": Words("stop", gettext_lazy("Not found")),
+    "specimen": Words("stop", gettext_lazy("Specimen"), gettext_lazy("Don't take it.")),
     "expired": Words("stop", gettext_lazy("Expired"), gettext_lazy("Don't take it.")),
     "revoked": Words("stop", gettext_lazy("Withdrawn"), gettext_lazy("Don't take it.")),
     "wrong_store": Words(

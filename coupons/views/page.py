@@ -11,10 +11,8 @@ from datetime import timedelta
 from functools import wraps
 from typing import Any
 from urllib.parse import urlencode
-from uuid import uuid4
 
 from csp.constants import NONCE, NONE, SELF
-from django.conf import settings
 from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.core.signing import BadSignature, TimestampSigner
 from django.http import (
@@ -25,7 +23,6 @@ from django.http import (
 )
 from django.http.multipartparser import MultiPartParserError
 from django.shortcuts import render
-from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.translation import get_supported_language_variant
@@ -38,14 +35,8 @@ from coupons.forms import UseForm, UsePasswordForm
 from coupons.models import Coupon
 from coupons.services import Press, Source
 from coupons.showing import find_shown
-from coupons.views.shown import (
-    CONTACT,
-    NOTHING_ENTERED,
-    CouponPage,
-    Entered,
-    safe_link,
-    use_problem,
-)
+from coupons.views.drawing import Links, draw
+from coupons.views.shown import NOTHING_ENTERED, CouponPage, Entered, use_problem
 
 logger = logging.getLogger(__name__)
 
@@ -292,38 +283,21 @@ def screen(
     coupon, facts = found
     at = timezone.now()
     shown = CouponPage(coupon, facts, at, language, refusal, entered)
-    signed = form_token(token)
-    page_url = reverse("coupon:page", args=[token]) + query_of(request)
-    context = {
-        "page": shown,
-        "shop": shop(),
-        "nonce": str(request.csp_nonce),  # type: ignore[attr-defined]
-        "problem": problem,
-        "page_url": page_url,
-        "redeem_url": reverse("coupon:redeem", args=[token]) + query_of(request),
-        "verify_url": reverse("coupon:verify", args=[token]) + query_of(request),
-        "form_token": signed,
-        "press": uuid4(),
-        "data": shown.data | {"page": page_url} | beacon(coupon, signed),
-    }
-    # Without what the house's other pages get: sessions and messages are not for here.
-    page = render_to_string("coupons/page.html", context)
-    return HttpResponse(page, status=status)
+    drawn = draw(request, shown, links=links_of(request, coupon), problem=problem)
+    return HttpResponse(drawn, status=status)
 
 
-def beacon(coupon: Coupon, token: str) -> dict[str, str]:
-    """What the script sends back when the page is seen; nothing once we know."""
-    if coupon.status not in (Coupon.Status.ISSUED, Coupon.Status.SENT):
-        return {}
-    return {
-        "opened": reverse("coupon:opened", args=[coupon.token]),
-        "form_token": token,
-    }
+def links_of(request: HttpRequest, coupon: Coupon) -> Links:
+    query = query_of(request)
 
+    def address(name: str) -> str:
+        return reverse(f"coupon:{name}", args=[coupon.token])
 
-def shop() -> dict[str, str]:
-    return {
-        "name": settings.SHOP_NAME,
-        "contact_url": safe_link(settings.SHOP_CONTACT_URL, CONTACT),
-        "privacy_url": safe_link(settings.SHOP_PRIVACY_URL, CONTACT),
-    }
+    is_unseen = coupon.status in (Coupon.Status.ISSUED, Coupon.Status.SENT)
+    return Links(
+        page=address("page") + query,
+        redeem=address("redeem") + query,
+        verify=address("verify") + query,
+        opened=address("opened") if is_unseen else "",
+        form_token=form_token(coupon.token),
+    )

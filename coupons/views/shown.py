@@ -145,7 +145,9 @@ class CouponPage:
         words = {
             "not_started": _("You can use it from %(starts)s."),
             "expired": _("You could use it until %(ends)s."),
-            "campaign_paused": _("You can use it until %(ends)s, once it goes on."),
+            "campaign_paused": _(
+                "Once it is available again, you can use it until %(ends)s."
+            ),
             "campaign_ended": _(
                 "The shop has ended it early. It was to run until %(ends)s."
             ),
@@ -242,7 +244,7 @@ class CouponPage:
         campaign = self.campaign
         ends = {"ends": self.ends}
         if campaign.expiry != Campaign.Expiry.FROM_REDEMPTION:
-            return _("Your code then holds until %(ends)s.") % ends
+            return _("Your code is then valid until %(ends)s.") % ends
         if campaign.interval >= self.coupon.ends_at - self.at:
             return _("From that moment you have until %(ends)s.") % ends
         interval = interval_words(campaign.expiry_unit, campaign.expiry_amount or 0)
@@ -304,7 +306,7 @@ class CouponPage:
                 _("The password can be typed again from %(again)s.")
                 % {"again": self.moment(again).clock[:5]}
             )
-        return " ".join(words)
+        return "\n".join(words)
 
     @property
     def is_notice(self) -> bool:

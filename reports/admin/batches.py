@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as gettext_now
 from django.utils.translation import gettext_lazy as _
 
+from reports.admin.barcode_png import BarcodePictures
 from reports.numbers import BatchStock, numbers_for, stock_of, stocks_of
 from serials import services
 from serials.admin.batches import BatchAdmin
@@ -33,7 +34,7 @@ class BatchList(ChangeList):
 
 
 @admin.register(Batch)
-class BatchStockAdmin(BatchAdmin):
+class BatchStockAdmin(BarcodePictures, BatchAdmin):
     """Batches with what is free, taken, verified and void of each."""
 
     list_display = ("label", "campaign", "kind", "progress", "left", "position")
@@ -55,7 +56,12 @@ class BatchStockAdmin(BatchAdmin):
         facts = super().facts(request, batch)
         stock = stock_of(batch)
         may_void = facts["may_change"] and batch.state == State.READY and stock.has_more
-        return {**facts, "stock": stock, "may_void": may_void}
+        return {
+            **facts,
+            "stock": stock,
+            "may_void": may_void,
+            "barcodes": self.barcode_links(batch),
+        }
 
     def own_pages(self) -> list[Page]:
         one = "<int:batch_id>/"

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID, uuid4, uuid5
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
+from django.db import IntegrityError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
@@ -20,6 +22,13 @@ from campaigns.models import Campaign
 from campaigns.services import move
 from coupons.limiting import set_total_limit
 from deliveries.models import Delivery
+from reports.admin.changing import AsksBeforeChanging
+from reports.admin.copying import ArchiveFilter, CopiesAndArchives, buttons_of
+from reports.admin.pictures import TidiesPictures
+from reports.admin.preflight import PreflightPages, summary_of
+from reports.admin.preview import PreviewMixin
+from reports.admin.specimen import SpecimenPages
+from reports.admin.why import WhyPages, may_ask
 from reports.forms import CampaignOverviewForm
 from reports.low_stock import is_low
 from reports.numbers import (
@@ -30,9 +39,11 @@ from reports.numbers import (
     numbers_of,
     stocks_of,
 )
+from reports.why import outlook_of
 from serials.admin.pages import COLOURS
 from serials.models import Batch, StockWatch
 from serials.services import set_stock_warning
+from stores.access import StaffRequest
 
 STATE_COLOURS = {
     Campaign.State.DRAFT: "info",
@@ -65,7 +76,16 @@ class CampaignList(ChangeList):
 
 
 @admin.register(Campaign)
-class CampaignOverviewAdmin(CampaignAdmin):
+class CampaignOverviewAdmin(
+    PreviewMixin,
+    AsksBeforeChanging,
+    CopiesAndArchives,
+    PreflightPages,
+    SpecimenPages,
+    TidiesPictures,
+    WhyPages,
+    CampaignAdmin,
+):
     """Campaigns with numbers, the state's buttons and the way to their records."""
 
     form = CampaignOverviewForm
@@ -79,7 +99,7 @@ class CampaignOverviewAdmin(CampaignAdmin):
         "verified",
         "stock_left",
     )
-    list_filter = ("state",)
+    list_filter = ("state", ArchiveFilter)
     list_per_page = 25
     show_full_result_count = False
     change_form_outer_before_template = "reports/campaign_panel.html"
@@ -135,7 +155,7 @@ class CampaignOverviewAdmin(CampaignAdmin):
         ]
         return [*own, *super().get_urls()]
 
-    def move(self, request: HttpRequest, pk: int, action: str) -> HttpResponse:
+    def move(self, request: StaffRequest, pk: int, action: str) -> HttpResponse:
         """Activate, pause, resume or end, as a button of the campaign's page asks."""
         campaign = self.get_object(request, str(pk))
         if campaign is None:
@@ -144,13 +164,15 @@ class CampaignOverviewAdmin(CampaignAdmin):
             raise PermissionDenied
         if action not in dict(STEPS_BY_STATE[Campaign.State(campaign.state)]):
             action = ""
+        if action == "activate" and (stopped := self.stopped(request, campaign)):
+            return stopped
         try:
             if not action:
                 raise CampaignError(
                     "wrong_state",
                     gettext_now("The campaign is in another state by now. Look again."),
                 )
-            move(campaign.pk, action)
+            move(campaign.pk, action, by=request.user, request_id=request.request_id)
         except CampaignError as error:
             messages.error(request, error.message)
         else:
@@ -171,10 +193,19 @@ class CampaignOverviewAdmin(CampaignAdmin):
         extra = dict(extra_context or {})
         campaign = self.get_object(request, object_id) if object_id else None
         if campaign is not None:
-            extra |= panel_of(campaign)
+            extra |= panel_of(campaign) | buttons_of(campaign)
             extra["may_change"] = self.has_change_permission(request, campaign)
+            extra["may_ask_why"] = may_ask(request)
+        else:
+            extra["press"] = uuid4()
+            if made := made_by(request):
+                return self.see(made)
         try:
             return super().changeform_view(request, object_id, form_url, extra)
+        except IntegrityError:  # the same press, in the same moment
+            if object_id or not (made := made_by(request)):
+                raise
+            return self.see(made)
         except CampaignError as error:  # true a moment ago; nothing was saved
             messages.error(request, error.message)
             return HttpResponseRedirect(request.path)
@@ -182,6 +213,8 @@ class CampaignOverviewAdmin(CampaignAdmin):
     def save_model(
         self, request: HttpRequest, obj: Campaign, form: Any, change: bool
     ) -> None:
+        if not change:
+            obj.copy_nonce = press_of(request)
         super().save_model(request, obj, form, change)
         if "limit_in_total" in form.cleaned_data:
             set_total_limit(obj, form.cleaned_data["limit_in_total"])
@@ -199,9 +232,27 @@ class CampaignOverviewAdmin(CampaignAdmin):
             gettext_now("“%(name)s” is saved as a draft. Next: give it serials.")
             % {"name": obj.name},
         )
+        return self.see(obj)
+
+    def see(self, campaign: Campaign) -> HttpResponse:
         return HttpResponseRedirect(
-            reverse("admin:campaigns_campaign_change", args=[obj.pk])
+            reverse("admin:campaigns_campaign_change", args=[campaign.pk])
         )
+
+
+def press_of(request: HttpRequest) -> UUID | None:
+    """The name that the page of a new campaign gave to its press of Save."""
+    try:
+        return uuid5(UUID(request.POST.get("_press", "")), "new")
+    except ValueError:
+        return None
+
+
+def made_by(request: HttpRequest) -> Campaign | None:
+    """What an earlier arrival of the same press made."""
+    press = press_of(request)
+    own = Campaign.objects.filter(created_by=request.user.pk)
+    return own.filter(copy_nonce=press).first() if press else None
 
 
 def said_after(action: str) -> str:
@@ -251,6 +302,8 @@ def panel_of(campaign: Campaign) -> dict[str, Any]:
         "recent_deliveries": Delivery.objects.filter(campaign=campaign).select_related(
             "contact_list", "contact"
         )[:5],
+        "preflight": summary_of(campaign),
+        "outlook": outlook_of(campaign),
         "steps": STEPS_BY_STATE[state],
         "state_colour": STATE_COLOURS[state],
         "records_url": f"{records}?campaign__id__exact={campaign.pk}",

@@ -19,6 +19,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 from campaigns.models import Campaign
 from coupons.models import Coupon
 from reports import finding
+from reports.admin.barcode_png import BarcodePictures
 from reports.admin.reading import ReadOnly
 from reports.serial_story import serial_story, standing_of
 from serials.models import Batch, Serial
@@ -98,7 +99,7 @@ class SearchForm(forms.Form):
 
 
 @admin.register(Serial)
-class SerialAdmin(ReadOnly):
+class SerialAdmin(BarcodePictures, ReadOnly):
     """A search in place of a list, and the page of one serial."""
 
     change_form_outer_before_template = "reports/serial.html"
@@ -152,6 +153,7 @@ class SerialAdmin(ReadOnly):
         serial = self.get_object(request, object_id) if object_id else None
         if serial is not None:
             extra |= page_of(serial, request)
+            extra["barcodes"] = self.barcode_links(serial)
         return super().changeform_view(request, object_id, form_url, extra)
 
 

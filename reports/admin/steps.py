@@ -332,7 +332,7 @@ class CouponSteps(ReadOnly):
             replacement=found,
             problem=problem if problem != not_on_line else "",
             not_on_line=not_on_line,
-            is_out_of_stock=refusal is None and supply_of(coupon.campaign).free == 0,
+            is_out_of_stock=refusal is None and supply_of(coupon.campaign).stock == 0,
         )
 
 

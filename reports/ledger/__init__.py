@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import DatabaseError, connection
 
-from reports.ledger import coupons, deliveries, limits, serials
+from reports.ledger import coupons, deliveries, ends, limits, serials
 from reports.ledger.backstops import NAME as BACKSTOPS
 from reports.ledger.backstops import find_missing_backstops
 from reports.ledger.check import Break, Check
@@ -30,6 +30,7 @@ CHECKS: dict[str, Check] = {
     check.name: check
     for check in (
         *coupons.CHECKS,
+        *ends.CHECKS,
         *serials.CHECKS,
         *limits.CHECKS,
         *deliveries.CHECKS,

@@ -6,11 +6,12 @@ from typing import Any
 from django.db import connection, models
 from django.utils.translation import gettext as _
 
-from campaigns.models import TotalLimit
+from campaigns.models import CampaignEvent, TotalLimit
 from coupons.models import (
     Attempt,
     ContactUse,
     Coupon,
+    EndsChange,
     Event,
     PasswordPace,
     PasswordTries,
@@ -22,6 +23,7 @@ from reports.ledger.check import Break
 from serials.models import Batch, Serial, Stock
 
 MODELS: list[type[models.Model]] = [
+    CampaignEvent,
     TotalLimit,
     Batch,
     Stock,
@@ -34,12 +36,17 @@ MODELS: list[type[models.Model]] = [
     PasswordTries,
     PasswordPace,
     Tally,
+    EndsChange,
     Delivery,
     Dispatch,
     Recipient,
 ]
 NAME = "backstops"
-TRIGGER = "coupons_event_append_only"
+# Table -> its trigger.
+TRIGGERS = {
+    "coupons_event": "coupons_event_append_only",
+    "campaigns_campaignevent": "campaigns_campaignevent_append_only",
+}
 # Constraints that are not checked against all rows, and unique indexes not built whole.
 INVALID = """
     SELECT conname FROM pg_constraint
@@ -52,7 +59,7 @@ INVALID = """
 # `D` is disabled; `R` fires on a replica only.
 ARMED = """
     SELECT count(*) FROM pg_trigger
-    WHERE tgrelid = 'coupons_event'::regclass AND tgname = %(name)s
+    WHERE tgrelid = %(table)s::regclass AND tgname = %(name)s
         AND tgenabled IN ('O', 'A')
 """
 
@@ -60,8 +67,8 @@ ARMED = """
 def find_missing_backstops() -> Break | None:
     """What the migrations made and the database has no more, table by table."""
     missing = [name for model in MODELS for name in _missing_of(model)]
-    if connection.vendor == "postgresql" and not _is_armed():
-        missing.append(TRIGGER)
+    if connection.vendor == "postgresql":
+        missing += [name for table, name in TRIGGERS.items() if not _is_armed(table)]
     if not missing:
         return None
     return Break(
@@ -103,7 +110,7 @@ def _columns(found: Mapping[str, Any], kind: str) -> set[str]:
     return {names[0] for names in columns if names and len(names) == 1}
 
 
-def _is_armed() -> bool:
+def _is_armed(table: str) -> bool:
     with connection.cursor() as cursor:
-        cursor.execute(ARMED, {"name": TRIGGER})
+        cursor.execute(ARMED, {"table": table, "name": TRIGGERS[table]})
         return bool(cursor.fetchone()[0])

@@ -10,6 +10,10 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from coupons.ends import run as run_ends
+from coupons.models import Verification
+from coupons.services import undo
+from coupons.tests.ends_helpers import save_terms
 from deliveries.models import Dispatch, Recipient
 from reports.ledger import CHECKS, NAMES, find_break, find_breaks
 from reports.ledger.backstops import find_missing_backstops
@@ -729,6 +733,73 @@ def _(ledger):
     )
 
 
+# --- what ends coupons ------------------------------------------------------------------
+
+
+def changed_ends(ledger, **terms):
+    """A change of the campaign's terms that has reached every coupon."""
+    terms.setdefault("use_ends_at", ledger.campaign.use_ends_at + timedelta(days=9))
+    work = save_terms(ledger.campaign, **terms)
+    assert run_ends(work.pk) is False
+    assert find_breaks(now=timezone.now()) == []
+    work.refresh_from_db()
+    return work
+
+
+def move_end(coupon, at):
+    change(
+        "UPDATE coupons_coupon SET ends_at = %s WHERE id = %s",
+        connection.ops.adapt_datetimefield_value(at),
+        coupon.pk,
+    )
+
+
+@plants("end_late")
+def _(ledger):
+    coupon = ledger.coupons.sent
+    move_end(coupon, coupon.ends_at + timedelta(seconds=1))
+
+
+@plants("ends_left_behind", "early")
+def _(ledger):
+    changed_ends(ledger)
+    move_end(ledger.coupons.issued, ledger.coupons.issued.ends_at)
+
+
+@plants("ends_left_behind", "late")
+def _(ledger):
+    earlier = ledger.campaign.use_ends_at - timedelta(days=9)
+    changed_ends(ledger, use_ends_at=earlier)
+    move_end(ledger.coupons.redeemed, ledger.coupons.redeemed.ends_at)
+
+
+@plants("ends_left_behind", "clock")
+def _(ledger):
+    changed_ends(ledger, expiry="from_sending", expiry_amount=5, expiry_unit="days")
+    coupon = ledger.coupons.sent
+    move_end(coupon, coupon.sent_at + timedelta(days=5, seconds=5))
+
+
+@plants("ends_left_behind", "clock cut short")
+def _(ledger):
+    terms = {"expiry": "from_redemption", "expiry_amount": 5, "expiry_unit": "days"}
+    changed_ends(ledger, **terms)
+    coupon = ledger.coupons.redeemed
+    move_end(coupon, coupon.redeemed_at + timedelta(days=4))
+
+
+@plants("ends_unfinished")
+def _(ledger):
+    long_ago = timezone.now() - timedelta(minutes=6)
+    save_terms(ledger.campaign, at=long_ago, use_ends_at=timezone.now())
+
+
+@plants("ends_count")
+def _(ledger):
+    work = changed_ends(ledger)
+    change("UPDATE coupons_endschange SET done = done - 1 WHERE id = %s", work.pk)
+
+
 @plants("dispatch_recipients", "none")
 def _(ledger):
     copy("deliveries_dispatch", "number = 1", number="99", retry_key=new_uuid())
@@ -791,6 +862,14 @@ def _(ledger):
     )
 
 
+@plants("backstops", "trigger of campaigns", needs_server=True)
+def _(ledger):
+    run(
+        "ALTER TABLE campaigns_campaignevent "
+        "DISABLE TRIGGER campaigns_campaignevent_append_only"
+    )
+
+
 @plants("backstops", "trigger", needs_server=True)
 def _(ledger):
     free_hand()
@@ -824,6 +903,17 @@ def test_each_check_is_one_statement(ledger):
         find_breaks(now=timezone.now())
 
     assert len(asked) == len(CHECKS)
+
+
+def test_coupons_that_were_verified_before_a_change_may_keep_their_ends(ledger):
+    verification = Verification.objects.get(
+        coupon=ledger.coupons.verified, undone_at=None
+    )
+    changed_ends(ledger)
+
+    undo(verification.pk, by=ledger.clerk, reason="wrong", is_manager=True)
+
+    assert find_breaks(now=timezone.now()) == []
 
 
 def test_few_rows_are_named_and_all_are_counted(ledger):

@@ -35,6 +35,7 @@ from testing.factories import (
     make_store,
     make_user,
 )
+from testing.saving import save
 
 pytestmark = pytest.mark.django_db
 NOW = timezone.now()
@@ -853,7 +854,7 @@ def test_a_sweep_asks_little_however_many_are_watched():
 
 def save_campaign(client, campaign, **changes):
     url = reverse("admin:campaigns_campaign_change", args=[campaign.pk])
-    return client.post(url, filled(**changes))
+    return save(client, url, filled(**changes))
 
 
 def test_the_threshold_is_set_changed_and_taken_away_on_the_campaigns_page(editor):

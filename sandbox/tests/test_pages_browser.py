@@ -8,6 +8,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from sandbox.tests.client import card, push
 from sandbox.tests.conftest import HANA
+from testing.browsing import watch_policy
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 FLAGS = [
@@ -33,6 +34,7 @@ def page(request, chromium):
     """A page that must not have complained when its test is over."""
     context = chromium.new_context(java_script_enabled=request.param)
     context.set_default_timeout(10_000)
+    watch_policy(context)
     page = context.new_page()
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))

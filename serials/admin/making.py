@@ -1,6 +1,7 @@
 """Serials that no file brings: generated ones, or one text for everyone."""
 
 from typing import Any
+from uuid import UUID, uuid4
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -40,7 +41,7 @@ class MakingPages(OwnPages):
             batch = _make_generated(request, form)
             if batch is not None:
                 return redirect("admin:serials_batch_progress", batch.pk)
-        context = {"form": form, **_outlook(_filled_in(form))}
+        context = {"form": form, "nonce": uuid4(), **_outlook(_filled_in(form))}
         page = self.page(request, "generate.html", _("Generate serials"), **context)
         page.status_code = 400 if form.errors else 200
         return page
@@ -70,9 +71,18 @@ class MakingPages(OwnPages):
             if batch is not None:
                 messages.success(request, _("The serial is ready to be given out."))
                 return redirect("admin:serials_batch_change", batch.pk)
-        page = self.page(request, "fixed.html", _("New fixed serial"), form=form)
+        context = {"form": form, "nonce": uuid4()}
+        page = self.page(request, "fixed.html", _("New fixed serial"), **context)
         page.status_code = 400 if form.errors else 200
         return page
+
+
+def nonce_of(request: HttpRequest) -> UUID | None:
+    """The name that the page gave to the press of its button."""
+    try:
+        return UUID(request.POST.get("nonce", ""))
+    except ValueError:
+        return None
 
 
 def _asked_for(request: HttpRequest) -> dict[str, str]:
@@ -112,7 +122,9 @@ def _outlook(form: GenerateForm) -> dict[str, Any]:
 
 def _make_generated(request: HttpRequest, form: GenerateForm) -> Batch | None:
     try:
-        return services.generate(by=person(request), **form.cleaned_data)
+        return services.generate(
+            by=person(request), nonce=nonce_of(request), **form.cleaned_data
+        )
     except ImportRefused as problem:
         form.refuse(problem)
         return None
@@ -121,7 +133,7 @@ def _make_generated(request: HttpRequest, form: GenerateForm) -> Batch | None:
 def _make_fixed(request: HttpRequest, form: FixedForm) -> Batch | None:
     given = {k: v for k, v in form.cleaned_data.items() if k != "is_unlimited"}
     try:
-        return services.make_fixed(by=person(request), **given)
+        return services.make_fixed(by=person(request), nonce=nonce_of(request), **given)
     except ImportRefused as problem:
         form.refuse(problem)
         return None

@@ -1,4 +1,7 @@
+from uuid import uuid4
+
 import pytest
+from django.urls import reverse
 
 from campaigns.models import Campaign
 from serials import services
@@ -92,3 +95,38 @@ def test_a_new_fixed_serial_goes_by_the_campaign_as_it_is_now():
     Campaign.objects.filter(pk=loaded.pk).update(state=Campaign.State.ENDED)
     with pytest.raises(ImportRefused, match="has ended"):
         make(loaded, code="Def")
+
+
+def test_a_press_that_arrives_twice_makes_one_batch():
+    campaign, press = make_campaign(barcode="code128"), uuid4()
+
+    made = [make(campaign, nonce=press) for _ in range(2)]
+
+    assert made[0] == made[1] == Batch.objects.get()
+    assert make(campaign, nonce=uuid4()) != made[0]
+
+
+@pytest.mark.parametrize(
+    ("page", "values"),
+    [
+        ("fixed", {"code": "SUMMER-5841", "quantity": "100"}),
+        (
+            "generate",
+            {"pattern": "SPRING-########", "quantity": "10", "alphabet": "clear"},
+        ),
+    ],
+    ids=["fixed", "generate"],
+)
+def test_save_pressed_twice_makes_one_batch(client, page, values):
+    client.force_login(make_user("Manager"))
+    campaign = make_campaign(barcode="code128")
+    url = reverse(f"admin:serials_batch_{page}")
+    shown = client.get(url)
+    nonce = str(shown.context["nonce"])
+    values |= {"campaign": campaign.pk, "nonce": nonce}
+
+    pages = [client.post(url, values) for _ in range(2)]
+
+    assert {answer.status_code for answer in pages} == {302}
+    assert f'name="nonce" value="{nonce}"' in shown.content.decode()
+    assert Batch.objects.count() == 1

@@ -1,0 +1,9 @@
+"""How the back office calls this part."""
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class StoresConfig(AppConfig):
+    name = "stores"
+    verbose_name = _("Stores")
