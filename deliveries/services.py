@@ -46,6 +46,7 @@ class Count:
 
     recipients: int
     left_out: Counter[Reason]
+    holding: int = 0  # of the recipients, those with a coupon not redeemed yet
 
     @property
     def seconds(self) -> float:
@@ -62,13 +63,25 @@ def count_audience(
 ) -> Count:
     """Who would get a message now, by the same rules that freeze the audience."""
     audience = Audience(campaign, connection.pk)
-    recipients = 0
+    recipients = holding = 0
     left_out: Counter[Reason] = Counter()
     for contacts in _pieces(contact_list, contact):
         chosen, reasons = audience.split(contacts)
+        holding += _holding(campaign, chosen)
         recipients += len(chosen)
         left_out.update(reasons)
-    return Count(recipients, left_out)
+    return Count(recipients, left_out, holding)
+
+
+def _holding(campaign: Campaign, contacts: list[Contact]) -> int:
+    """How many of them have a coupon of the campaign that they may still redeem."""
+    coupons = Coupon.objects.filter(
+        campaign=campaign,
+        contact__in=contacts,
+        status__in=Coupon.BEFORE_REDEEM,
+        ends_at__gt=timezone.now(),
+    )
+    return coupons.values("contact").distinct().count()
 
 
 def _pieces(

@@ -181,6 +181,25 @@ def test_too_few_serials_need_a_tick(editor, shop):
     assert again.headers["Location"] == done.headers["Location"]
 
 
+def test_who_has_a_coupon_already_is_counted_before_sending(editor, shop):
+    holds, redeemed, late, new = make_contacts(shop.connection, 4)
+    for _ in range(2):
+        make_coupon(shop.campaign, contact=holds, status="sent")
+    make_coupon(shop.campaign, contact=redeemed, status="redeemed")
+    expired = make_coupon(shop.campaign, contact=late, status="sent")
+    over = timezone.now() - timedelta(minutes=1)
+    type(expired).objects.filter(pk=expired.pk).update(ends_at=over)
+    type(shop.campaign).objects.update(limit_per_contact=2)
+
+    check = editor.post(SEND, filled(shop, make_list(holds, redeemed, late, new)))
+    others = editor.post(SEND, filled(shop, make_list(redeemed, late, new)))
+
+    words = "1 of them has a coupon of this campaign already"
+    assert "4 contacts get this message" in check.content.decode()
+    assert words in check.content.decode()
+    assert "of this campaign already" not in others.content.decode()
+
+
 def test_a_campaign_without_serials_is_warned_of_and_enough_is_not(editor, shop):
     campaign = make_campaign()
     chosen = make_list(*make_contacts(shop.connection, 2))
