@@ -1,5 +1,6 @@
 """The customer's page in a real browser: with script and without, slow, small, dark."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -79,6 +80,23 @@ def test_redeeming_takes_two_presses_and_shows_the_serial(phone, live_server, co
     assert phone.url == live_server.url + url_of(coupon)
     assert phone.context.cookies() == []
     assert kinds(coupon) == ["issued", "sent", "opened", "redeemed"]
+
+
+@pytest.mark.parametrize("wrong", ["2020-01-01T00:00:00", "2040-01-01T00:00:00"])
+def test_a_phone_with_a_wrong_clock_counts_down_by_ours(
+    phone, plain_phone, live_server, coupon, wrong
+):
+    Coupon.objects.update(ends_at=timezone.now() + timedelta(hours=3, seconds=-30))
+    phone.clock.install(time=wrong)
+
+    visit(plain_phone, live_server, coupon)
+    visit(phone, live_server, coupon)
+    phone.clock.run_for(2_000)
+
+    told = plain_phone.locator("#left").inner_text()
+    assert told.startswith("2:59:")
+    expect(phone.locator("#left")).to_have_text(re.compile("^2:59:[012]"))
+    expect(phone.locator("#over")).to_be_hidden()
 
 
 def test_redeeming_works_without_script(plain_phone, live_server, coupon):

@@ -1,6 +1,7 @@
 """The campaign with its numbers, its state's buttons and the way to its records."""
 
 from dataclasses import dataclass
+from datetime import time, timedelta
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
@@ -116,7 +117,10 @@ class CampaignOverviewAdmin(
 
     @admin.display(description=_("usable until"), ordering="use_ends_at")
     def usable_until(self, campaign: Campaign) -> str:
-        return f"{campaign.use_ends_at.astimezone(campaign.zone):%Y-%m-%d %H:%M}"
+        ends = campaign.use_ends_at.astimezone(campaign.zone)
+        if ends.time() == time.min:  # to people it ends that day, not on the next
+            ends -= timedelta(minutes=1)
+        return f"{ends:%Y-%m-%d %H:%M}"
 
     def numbers(self, campaign: Campaign) -> Numbers:
         numbers: Numbers = campaign.numbers  # type: ignore[attr-defined]

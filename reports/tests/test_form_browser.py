@@ -83,6 +83,30 @@ def test_the_phone_follows_typing_and_nothing_is_saved(office, live_server, camp
     expect(office.locator("[data-phone] iframe")).to_have_count(1)
 
 
+def test_the_phone_reads_in_the_language_that_is_written(office, live_server):
+    visit(office, live_server)
+    expect(phone(office).locator("html")).to_have_attribute("lang", "en")
+
+    office.select_option("#id_language", "ja")
+
+    expect(phone(office).locator("html")).to_have_attribute("lang", "ja")
+
+
+def test_a_viewer_sees_the_saved_page_and_no_script_fails(
+    browser, live_server, client, campaign
+):
+    client.force_login(make_user("Viewer"))
+    page = opened(browser, live_server, client.cookies["session"].value)
+
+    page.goto(change_url(live_server, campaign))
+
+    saved = page.frame_locator("[data-phone] iframe")
+    expect(saved.locator("h1")).to_have_text("Summer latte")
+    page.wait_for_load_state("networkidle")
+    assert complaints(page) == []
+    page.context.close()
+
+
 def test_it_adds_nothing_to_the_browsers_history(office, live_server, campaign):
     visit(office, live_server, campaign)
     length = office.evaluate("history.length")

@@ -142,6 +142,10 @@ if (form && box.dataset.url) {
   const narrow = matchMedia("(max-width: 1099px)");
   fit(narrow);
   narrow.addEventListener("change", fit);
+  // Whoever writes in another language wants to see that one.
+  form.elements.language?.addEventListener("change", () => {
+    box.querySelector("[name=lang]").value = form.elements.language.value;
+  });
   form.addEventListener("input", soon);
   form.addEventListener("change", soon);
   // What select2 and the pop-ups change is told through jQuery alone.
