@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from coupons.models import Coupon
+from reports.story import VERIFIED_WAYS
 from serials.codes import excel_safe
 from stores.naming import name_of
 
@@ -52,6 +53,7 @@ def records_csv(
             _("serial"),
             _("store"),
             _("staff"),
+            _("way"),
         ]
     )
     for record in _paged(records, pulse):
@@ -68,6 +70,7 @@ def records_csv(
                 excel_safe(record.code),
                 excel_safe(str(live.store or "")) if live else "",
                 excel_safe(name_of(live.staff)) if live else "",
+                str(VERIFIED_WAYS[live.way]) if live else "",
             ]
         )
 

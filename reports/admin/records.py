@@ -9,6 +9,7 @@ from django.db.models import Prefetch, QuerySet
 from django.http import Http404, HttpRequest, StreamingHttpResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.translation import gettext as gettext_now
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
@@ -23,7 +24,7 @@ from reports.offers import offers_for
 from reports.paging import CappedPaginator
 from reports.replacing import replacement_of
 from reports.searching import coupon_ids
-from reports.story import story_of
+from reports.story import VERIFIED_WAYS, story_of
 from stores.naming import name_of
 
 STATUS_COLOURS = {
@@ -133,9 +134,13 @@ class RedemptionRecordAdmin(CouponSteps):
     def store(self, record: Coupon) -> str:
         return str(record.live[0].store or "") if record.live else ""  # type: ignore[attr-defined]
 
-    @admin.display(description=_("staff"))
+    @admin.display(description=_("by"))
     def staff(self, record: Coupon) -> str:
-        return name_of(record.live[0].staff) if record.live else ""  # type: ignore[attr-defined]
+        """Who verified it; on the customer's page nobody has a name, so in which way."""
+        if not record.live:  # type: ignore[attr-defined]
+            return ""
+        live = record.live[0]  # type: ignore[attr-defined]
+        return name_of(live.staff) or str(VERIFIED_WAYS[live.way])
 
     def has_view_permission(
         self, request: HttpRequest, obj: Coupon | None = None
@@ -213,7 +218,12 @@ class RedemptionRecordAdmin(CouponSteps):
 
 def local_time(record: Coupon, at: datetime | None) -> str:
     """A time as the campaign's own clocks show it; the list's head names the zone."""
-    return f"{at.astimezone(record.campaign.zone):%Y-%m-%d %H:%M}" if at else "–"
+    if at is None:
+        return "–"
+    local = at.astimezone(record.campaign.zone)
+    return format_html(
+        '<span class="bo-whole">{}</span> {}', f"{local:%Y-%m-%d}", f"{local:%H:%M}"
+    )
 
 
 def record_of(coupon: Coupon, request: HttpRequest) -> dict[str, Any]:

@@ -9,7 +9,9 @@ from django.core.exceptions import ValidationError
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
+from coupons.models import Verification
 from coupons.services import verify
 from reports.forms import CampaignOverviewForm
 from reports.numbers import numbers_for
@@ -96,6 +98,25 @@ def test_records_show_the_times_contact_serial_store_and_staff(
     assert verified.token not in text
 
 
+def test_records_tell_the_way_where_nobody_has_a_name(viewer, campaign):
+    coupon = make_coupon(campaign, status="redeemed")
+    Verification.objects.create(
+        coupon=coupon,
+        store=make_store(name="Clover Street"),
+        way=Verification.Way.PASSWORD,
+        at=timezone.now(),
+    )
+
+    shown = viewer.get(reverse(RECORDS), {"campaign__id__exact": campaign.pk})
+    url = reverse("admin:reports_redemptionrecord_export")
+    exported = viewer.get(url, {"campaign": campaign.pk})
+
+    words = "store password on the coupon page"
+    assert words in shown.content.decode()
+    raw = b"".join(exported.streaming_content).decode()
+    assert raw.rstrip().endswith(f'"Clover Street","","{words}"')
+
+
 def test_records_are_filtered_by_status(viewer, campaign, verified):
     other = make_coupon(campaign, status="sent")
 
@@ -139,7 +160,7 @@ def test_export_is_a_csv_that_a_spreadsheet_opens_and_runs_nothing_of(
     head, row = csv.reader(io.StringIO(raw[1:]))
     assert "sent (Asia/Tokyo)" in head
     assert row[:3] == [verified.shown_number, "verified", "'=Hana"]
-    assert row[-3:] == ["AAA-1", "Clover Street", "aki"]
+    assert row[-4:] == ["AAA-1", "Clover Street", "aki", "by scan"]
     local = verified.redeemed_at.astimezone(campaign.zone)
     assert row[5] == local.strftime("%Y-%m-%d %H:%M:%S")
     assert verified.token not in raw
