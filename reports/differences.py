@@ -161,6 +161,8 @@ def lines_of(
 def _now(found: Difference, zone: ZoneInfo) -> str:
     if found.name == "password":
         return _("set") if found.now == "set" else _("removed")
+    if found.name == "image" and found.was and found.now:
+        return _("another picture")
     return words(found.name, found.now, zone)
 
 

@@ -245,7 +245,7 @@ def no_links():
     over = Trial(1, now - timedelta(seconds=1)).token
     good = Trial(1, now + VALID_FOR).token
     return {
-        "over": over,
+        "over and gone": over,
         "nothing": "x",
         "changed": "2" + good[1:],
         "signature cut off": good[:-1],
@@ -262,7 +262,7 @@ def no_links():
 @pytest.mark.parametrize(
     "which",
     [
-        "over",
+        "over and gone",
         "nothing",
         "changed",
         "signature cut off",
@@ -276,7 +276,7 @@ def no_links():
     ],
 )
 @pytest.mark.parametrize("name", ["", "/redeem", "/verify"])
-def test_a_forged_or_old_link_is_the_same_404_as_an_unknown_token(client, which, name):
+def test_a_forged_link_is_the_same_404_as_an_unknown_token(client, which, name):
     unknown = client.get("/c/aaaaaaaaaaaaaaaaaaaaaaaa")
     path = f"/c/specimen/{no_links()[which]}{name}"
 
@@ -284,6 +284,18 @@ def test_a_forged_or_old_link_is_the_same_404_as_an_unknown_token(client, which,
     for answer in answers:
         assert answer.status_code == 404
         assert text_of(answer) == text_of(unknown)
+
+
+def test_a_link_that_is_over_says_so_to_whoever_tries(client):
+    campaign, now = make_campaign(name="Summer latte"), timezone.now()
+    over = Trial(campaign.pk, now - timedelta(seconds=1)).token
+
+    answer = client.get(f"/c/specimen/{over}")
+
+    assert answer.status_code == 404
+    assert "This link to try a coupon is over" in text_of(answer)
+    assert "Summer latte" not in text_of(answer)
+    assert answer["Cache-Control"] == "no-store, private"
 
 
 def test_it_holds_for_seven_days():

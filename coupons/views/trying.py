@@ -12,6 +12,7 @@ from typing import Any
 
 from django.core.signing import BadSignature, Signer
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone, translation
 
@@ -52,21 +53,20 @@ def signer() -> Signer:
     return Signer(salt=SALT, sep=".")
 
 
-def trial_of(token: str, *, now: datetime) -> Trial | None:
-    """What a link says, unless it is forged or over."""
+def trial_of(token: str) -> Trial | None:
+    """What a link says, unless it is forged."""
     try:
         values = map(int, signer().unsign(token).split("-"))
         campaign_id, until, redeemed, used, store_id = values
     except (BadSignature, ValueError):  # the second: signed by another version of ours
         return None
-    trial = Trial(
+    return Trial(
         campaign_id,
         datetime.fromtimestamp(until, UTC),
         datetime.fromtimestamp(redeemed, UTC) if redeemed else None,
         datetime.fromtimestamp(used, UTC) if used else None,
         store_id,
     )
-    return trial if now < trial.until else None
 
 
 def specimen_path(campaign: Campaign, *, now: datetime) -> str:
@@ -178,11 +178,13 @@ def of_trial(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     @wraps(view)
     def enter(request: HttpRequest, token: str) -> HttpResponse:
         now = timezone.now()
-        trial = trial_of(token, now=now)
+        trial = trial_of(token)
         campaigns = Campaign.objects.select_related("group", "template")
         found = trial and campaigns.filter(pk=trial.campaign_id).first()
         if trial is None or found is None:
             return not_found(request)
+        if now >= trial.until:
+            return render(request, "coupons/trial_over.html", status=404)
         return view(request, found, trial, now)
 
     return enter
