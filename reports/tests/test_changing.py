@@ -454,6 +454,7 @@ def test_a_chosen_picture_goes_through_the_question(campaign, manager):
 def test_a_chosen_picture_goes_back_to_the_form_and_comes_again(campaign, manager):
     make_coupon(campaign)
     back = save(manager, url_of(campaign), filled(image=picture(), **LONGER), "back")
+    assert "is kept, though its field is empty" in back.content.decode()
     kept = re.search(r'name="_kept" value="(\d+)"', back.content.decode())
     assert "fair.png" in words_of(back)
 
