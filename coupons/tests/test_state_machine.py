@@ -86,6 +86,7 @@ class ModelCampaign:
     expiry: str
     interval: timedelta
     needs_verifying: bool
+    has_button: bool  # on the customer's page
     stores: set[int]  # none: all
     limit: int
     quota: int | None
@@ -99,7 +100,7 @@ class ModelCampaign:
 class ModelVerification:
     pk: int
     store: int
-    staff: int
+    staff: int | None  # on the customer's page nobody has a name
     at: datetime
     undone_at: datetime | None = None
 
@@ -205,6 +206,14 @@ class Model:
             return "expired"
         return None if coupon.status == "redeemed" else "not_redeemed"
 
+    def why_not_press_used(self, coupon, store):
+        """As `why_not_verify`, by the button on the customer's page."""
+        campaign = coupon.campaign
+        is_asked = campaign.takes(store) and campaign.needs_verifying
+        if is_asked and not campaign.has_button:
+            return "conflict"
+        return self.why_not_verify(coupon, store)
+
     def why_not_undo(self, coupon, verification, *, by, is_manager):
         if verification.undone_at:
             return "conflict"
@@ -295,6 +304,13 @@ class Model:
 
 # --- the machine -----------------------------------------------------------------------
 
+
+def verifying_of(campaign):
+    if not campaign.needs_verifying:
+        return "none"
+    return "button" if campaign.has_button else "scan"
+
+
 which = st.integers(0, 1)  # of two campaigns, contacts, stores or clerks
 batches = st.one_of(
     st.just(("fixed", None)),
@@ -307,6 +323,7 @@ offers = st.fixed_dictionaries(
         "quota": st.sampled_from([None, None, 2, 3]),
         "expiry": st.sampled_from(["use_end", "from_sending", "from_redemption"]),
         "needs_verifying": st.sampled_from([True] * 5 + [False]),
+        "has_button": st.booleans(),
         "only_first_store": st.booleans(),
         "sends_after": st.sampled_from([-HOUR, -HOUR, -HOUR, HOUR]),
         "used_after": st.sampled_from([-HOUR, -HOUR, -HOUR, HOUR]),
@@ -344,6 +361,8 @@ class Play(RuleBasedStateMachine):
         self.people, self.stores, self.contacts = people, stores, contacts
         self.model = Model()
         self.scans: list[tuple[tuple[str, int, int], int]] = []
+        self.pages = 0  # shown with the button; each gives its press a nonce
+        self.pressed: dict[tuple[int, int], ModelVerification] = {}
         self.savepoint = transaction.atomic()
         self.savepoint.__enter__()
 
@@ -386,6 +405,15 @@ class Play(RuleBasedStateMachine):
     def a_till_scans(self, nth, hope, store, clerk, by, nonce):
         self.scan(nth, hope, by, store, clerk, nonce)
 
+    @has_coupons
+    @rule(nth=nth, hope=hope, store=which, is_new_page=hope)
+    def staff_press_used_on_the_page(self, nth, hope, store, is_new_page):
+        place = self.stores[store].pk
+        why_not = self.model.why_not_press_used
+        coupon = self.pick(nth, hope, lambda c: why_not(c, place))
+        self.pages += is_new_page
+        self.press_used(coupon, place, self.pages)
+
     @has_verifications
     @rule(nth=nth, is_newest=hope, by=which, is_manager=st.booleans())
     def somebody_takes_back(self, nth, is_newest, by, is_manager):
@@ -406,7 +434,8 @@ class Play(RuleBasedStateMachine):
             ends_at -= timedelta(seconds=1)
         self.model.now = max(self.model.now, ends_at)
         if coupon.live:
-            person = next(p for p in self.people if p.pk == coupon.live.staff)
+            who = coupon.live.staff
+            person = next((p for p in self.people if p.pk == who), self.people[0])
             self.undo_one(coupon, coupon.live, person, is_manager=is_manager)
         elif coupon.status == "redeemed":
             takes = [coupon.campaign.takes(store.pk) for store in self.stores]
@@ -460,6 +489,7 @@ class Play(RuleBasedStateMachine):
             expiry=offer["expiry"],
             interval=3 * HOUR,
             needs_verifying=offer["needs_verifying"],
+            has_button=offer["has_button"],
             stores={self.stores[0].pk} if offer["only_first_store"] else set(),
             limit=offer["limit"],
             quota=offer["quota"],
@@ -473,7 +503,7 @@ class Play(RuleBasedStateMachine):
             expiry=model.expiry,
             expiry_amount=3,
             expiry_unit="hours",
-            verifying="scan" if model.needs_verifying else "none",
+            verifying=verifying_of(model),
             limit_per_contact=model.limit,
         )
         if model.quota is not None:
@@ -639,6 +669,32 @@ class Play(RuleBasedStateMachine):
             self.model.verify(
                 coupon, verification.pk, self.stores[store].pk, self.people[clerk].pk
             )
+
+    def press_used(self, coupon, store, page):
+        """The button pressed, or a page that was pressed before sent once more."""
+        earlier = self.pressed.get((page, coupon.pk))
+        expected = self.model.why_not_press_used(coupon, store)
+        is_repeat = earlier is not None and earlier.undone_at is None
+        if is_repeat:
+            expected = None
+        elif earlier is not None and expected is None:  # it was taken back since
+            expected = "conflict"
+        press = services.Press(
+            token=coupon.token,
+            store_id=store,
+            way="button",
+            nonce=UUID(int=page),
+            source=TEST,
+            clock=self.clock,
+        )
+        verification = self.ask(expected, services.verify_on_page, press)
+        if is_repeat:
+            assert verification.pk == earlier.pk
+            return
+        self.model.attempts += 1
+        if verification is not None:
+            self.model.verify(coupon, verification.pk, store, None)
+            self.pressed[page, coupon.pk] = coupon.live
 
     def scan(self, nth, is_hopeful, by, store, clerk, nonce):
         coupon = self.pick_to_verify(nth, is_hopeful, store)
