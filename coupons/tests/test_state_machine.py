@@ -414,6 +414,13 @@ class Play(RuleBasedStateMachine):
         self.pages += is_new_page
         self.press_used(coupon, place, self.pages)
 
+    @precondition(lambda play: play.pressed)
+    @rule(nth=nth, store=which)
+    def a_page_that_was_pressed_is_sent_again(self, nth, store):
+        page, pk = list(self.pressed)[nth % len(self.pressed)]
+        coupon = next(c for c in self.model.coupons if c.pk == pk)
+        self.press_used(coupon, self.stores[store].pk, page)
+
     @has_verifications
     @rule(nth=nth, is_newest=hope, by=which, is_manager=st.booleans())
     def somebody_takes_back(self, nth, is_newest, by, is_manager):
