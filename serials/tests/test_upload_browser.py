@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.conf import settings as django_settings
 from django.urls import reverse
-from playwright.sync_api import expect
+from playwright.sync_api import FileChooser, expect
 
 from serials.models import Batch
 from serials.reading import MAX_BYTES
@@ -119,15 +119,22 @@ def test_a_file_that_cannot_be_taken_is_told_at_once_and_not_sent(visit, tmp_pat
 
 def test_the_file_is_chosen_by_keyboard(visit):
     page = visit()
+    # Long before the press: the browser is told to leave its own dialog shut, and a
+    # press that comes sooner than that opens one that nobody sees.
+    choosers: list[FileChooser] = []
+    page.on("filechooser", lambda chooser: choosers.append(chooser))
     # unfold shows its pages late; what isn't shown can't have the focus.
     expect(page.get_by_label("Campaign")).to_be_visible()
     page.get_by_label("Campaign").focus()
 
     page.keyboard.press("Tab")
     expect(page.locator("#id_file")).to_be_focused()
-    with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Enter")
-    chooser.value.set_files(file("may.csv", b"serial\nA1\n"))
+    page.keyboard.press("Enter")
+    for _ in range(200):
+        if choosers:
+            break
+        page.wait_for_timeout(100)
+    choosers[0].set_files(file("may.csv", b"serial\nA1\n"))
 
     expect(page.locator("#drop")).to_contain_text("may.csv")
 
