@@ -23,6 +23,7 @@ from django.utils.translation import gettext as _
 from connections.clients import line_client
 from connections.errors import SecretUnreadable
 from connections.models import FAILURES_BEFORE_REST, Connection
+from connections.pacing import book, hold
 from connections.services import keep_quota, words_for
 from coupons.errors import CouponError
 from coupons.models import Coupon
@@ -30,7 +31,6 @@ from coupons.services import check_may_send
 from deliveries.killpoints import killpoint
 from deliveries.messages import body_again
 from deliveries.models import Delivery, Dispatch, Recipient, Result
-from deliveries.pacing import book, hold
 from deliveries.settling import doubt, settle
 from providers.errors import ProviderError, Unauthorised
 from providers.line import Kind, LineClient, Outcome, Quota

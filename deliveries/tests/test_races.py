@@ -7,8 +7,8 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone
 
+from connections.pacing import book
 from deliveries.models import Delivery, Dispatch, Recipient
-from deliveries.pacing import book
 from deliveries.preparing import prepare
 from deliveries.services import start_delivery
 from testing.factories import (
