@@ -27,16 +27,45 @@ class Connection(models.Model):
         PADDLE = "paddle", _("Paddle Classic")
         VIVOLDI = "vivoldi", _("Vivoldi")
 
+    class TokenKind(models.TextChoices):
+        """Where a LINE access token comes from."""
+
+        LONG_LIVED = "long_lived", _("long-lived, issued in the console")
+        STATELESS = "stateless", _("stateless, issued by us every few minutes")
+        V2_1 = "v2_1", _("v2.1, issued by us with a key of ours")
+
     class State(models.TextChoices):
         ACTIVE = "active", _("active")
         PAUSED = "paused", _("paused")
 
     provider = models.CharField(_("provider"), max_length=10, choices=Provider)
     name = models.CharField(_("name"), max_length=60, unique=True)
-    # LINE: the bot's user id, which its webhooks name as "destination".
+    # LINE: the bot's user id, which its webhooks name as "destination". Paddle: the
+    # vendor id.
     account_id = models.CharField(_("account id"), max_length=64, blank=True)
+    # What lets us in: LINE's long-lived token, Paddle's auth code, Vivoldi's API key.
     access_token = EncryptedField(_("access token"), blank=True)
+    # What webhooks are signed with: LINE's channel secret, Vivoldi's webhook secret.
     secret = EncryptedField(_("channel secret"), blank=True)
+    # Paddle's, PEM: what its webhooks are checked with. Nothing secret.
+    public_key = models.TextField(_("public key"), blank=True)
+    # LINE tokens that we issue ourselves: the channel, our key (JWK), and what we have.
+    token_kind = models.CharField(
+        _("kind of token"),
+        max_length=10,
+        choices=TokenKind,
+        default=TokenKind.LONG_LIVED,
+    )
+    channel_id = models.CharField(_("channel id"), max_length=20, blank=True)
+    private_key = EncryptedField(_("private key"), blank=True)
+    key_id = models.CharField(_("key id"), max_length=80, blank=True)
+    issued_token = EncryptedField(blank=True, editable=False)
+    issued_until = models.DateTimeField(null=True, editable=False)
+    renewing_until = models.DateTimeField(null=True, editable=False)  # lease
+    # How often we may call; empty: the provider's usual figure.
+    calls_a_minute = models.PositiveIntegerField(
+        _("calls a minute"), null=True, blank=True
+    )
     # LINE cuts the old secret off at once when a new one is issued; webhooks already
     # on their way carry the old one's signature.
     old_secret = EncryptedField(_("previous channel secret"), blank=True)

@@ -300,6 +300,24 @@ IMPORT_BLOCK = 50_000  # rows of a file, imported and committed together
 
 # --- Providers ------------------------------------------------------------------------------
 LINE_API_URL = env.str("LINE_API_URL", default="https://api.line.me").rstrip("/")
+PADDLE_API_URL = env.str("PADDLE_API_URL", default="https://vendors.paddle.com").rstrip(
+    "/"
+)
+VIVOLDI_API_URL = env.str("VIVOLDI_API_URL", default="https://vivoldi.com").rstrip("/")
+# Calls a second, of one account, for each of LINE's coupon calls; and calls a minute of
+# one account at the others, where its connection says nothing else.
+LINE_COUPON_RATE = env.int("LINE_COUPON_RATE", default=200)
+PADDLE_RATE = env.int("PADDLE_RATE", default=240)
+VIVOLDI_RATE = env.int("VIVOLDI_RATE", default=120)
+SYNC_EVERY = timedelta(seconds=env.float("SYNC_EVERY", default=900.0))
+SYNC_LEASE = timedelta(seconds=env.float("SYNC_LEASE", default=45.0))
+SYNC_DEADLINE = env.float("SYNC_DEADLINE", default=15.0)  # seconds, one call
+SYNC_THREADS = env.int("SYNC_THREADS", default=16)  # calls at once, per task
+# How long after an unclear answer a provider is asked what became of it: what it was
+# still busy with is done by then.
+SYNC_SETTLE = timedelta(seconds=env.float("SYNC_SETTLE", default=20.0))
+if SYNC_LEASE <= timedelta(seconds=SYNC_DEADLINE * 2):
+    raise ImproperlyConfigured("SYNC_LEASE has to be longer than two SYNC_DEADLINEs.")
 # Plain http and loopback, for the sandbox only.
 ALLOW_LOCAL_PROVIDERS = env.bool("ALLOW_LOCAL_PROVIDERS", default=False)
 

@@ -28,11 +28,12 @@ class Unreadable(ProviderError):
 
 
 class Refused(ProviderError):
-    """A clear no. `status` is the HTTP status."""
+    """A clear no. `status` is the HTTP status, `code` the provider's own, if it has one."""
 
-    def __init__(self, message: str, status: int) -> None:
+    def __init__(self, message: str, status: int, code: int | None = None) -> None:
         super().__init__(message)
         self.status = status
+        self.code = code
 
 
 class Unauthorised(Refused):

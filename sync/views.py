@@ -9,7 +9,7 @@ from django.views.decorators.http import require_POST
 
 from connections.errors import SecretUnreadable
 from sync.errors import WebhookRefused
-from sync.services import take_line_webhook
+from sync.services.webhooks import take_line_webhook
 
 logger = logging.getLogger(__name__)
 
