@@ -23,6 +23,7 @@ GIVEN = {
     "postgres": os.environ.get("DATABASE_URL", "").startswith("postgres"),
     "redis": bool(os.environ.get("REDIS_URL")),
     "browser": os.environ.get("BROWSER_TESTS") == "1",
+    "openapi": bool(os.environ.get("LINE_OPENAPI")),
 }
 
 QUICK_HASHER = "django.contrib.auth.hashers.MD5PasswordHasher"
@@ -30,6 +31,7 @@ NEEDS = {
     "postgres": "PostgreSQL (DATABASE_URL)",
     "redis": "Redis (REDIS_URL)",
     "browser": "a browser (BROWSER_TESTS=1)",
+    "openapi": "LINE's OpenAPI files (LINE_OPENAPI)",
 }
 
 
