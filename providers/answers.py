@@ -1,6 +1,7 @@
 """What a provider answered, as plain values, and careful reading of its JSON."""
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -37,6 +38,26 @@ def json_object(raw: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def storable(value: Any) -> Any:
+    """The same JSON without NUL and half surrogates, which PostgreSQL does not take.
+
+    Numbers too big for a float come out of JSON as infinities, which are no JSON: None.
+    Raises RecursionError for what is nested too deeply.
+    """
+    if isinstance(value, str):
+        if "\x00" not in value and value.isascii():
+            return value
+        text = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return text.replace("\x00", "\ufffd")
+    if isinstance(value, dict):
+        return {storable(key): storable(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [storable(inner) for inner in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
 def _refuse(constant: str) -> None:

@@ -4,7 +4,7 @@ LINE adds fields and enum values unannounced, so answers are read for what we ne
 anything else in them is ignored.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 from urllib.parse import quote
@@ -12,17 +12,13 @@ from uuid import UUID
 
 from providers.answers import Answer, json_object, plain
 from providers.errors import (
-    ProviderError,
     Refused,
-    TooMany,
     Unauthorised,
     Unclear,
     Unreachable,
     Unreadable,
 )
-from providers.http import DEADLINE, Http
-
-MAX_DETAIL = 500  # characters
+from providers.line_channel import LineChannel, detail_of
 
 
 class Kind(StrEnum):
@@ -80,13 +76,8 @@ class Profile:
 
 
 @dataclass(frozen=True)
-class LineClient:
-    """One channel. `base_url` has no path; `deadline` is seconds for a whole call."""
-
-    base_url: str
-    access_token: str = field(repr=False)
-    allow_local: bool = False
-    deadline: float = DEADLINE
+class LineClient(LineChannel):
+    """Messages of one channel, and who it is."""
 
     def push(self, body: bytes, *, retry_key: UUID) -> Outcome:
         """Push prepared messages to one user; the same body and key on every try.
@@ -100,7 +91,7 @@ class LineClient:
             "X-Line-Retry-Key": str(retry_key),
         }
         try:
-            answer = self._ask("POST", "/v2/bot/message/push", headers, body)
+            answer = self.ask("POST", "/v2/bot/message/push", headers, body)
         except Unauthorised as error:
             return Outcome(Kind.UNAUTHORISED, detail=str(error))
         except Unreachable as error:
@@ -114,7 +105,7 @@ class LineClient:
 
     def bot_info(self) -> BotInfo:
         """Who the token belongs to. Raises ProviderError."""
-        found = self._get("/v2/bot/info")
+        found = self.get("/v2/bot/info")
         return BotInfo(
             user_id=_text(found, "userId"),
             basic_id=plain(found.get("basicId"), 100),
@@ -126,11 +117,11 @@ class LineClient:
 
     def quota(self) -> Quota:
         """The month's quota and use; two calls. Raises ProviderError."""
-        found = self._get("/v2/bot/message/quota")
+        found = self.get("/v2/bot/message/quota")
         limit = None
         if found.get("type") != "none" or "value" in found:
             limit = _count(found, "value")
-        used = self._get("/v2/bot/message/quota/consumption")
+        used = self.get("/v2/bot/message/quota/consumption")
         return Quota(limit=limit, used=_count(used, "totalUsage"))
 
     def profile(self, user_id: str) -> Profile | None:
@@ -139,7 +130,7 @@ class LineClient:
         Raises ProviderError.
         """
         try:
-            found = self._get(f"/v2/bot/profile/{quote(user_id, safe='')}")
+            found = self.get(f"/v2/bot/profile/{quote(user_id, safe='')}")
         except Refused as error:
             if error.status == 404:
                 return None
@@ -150,29 +141,6 @@ class LineClient:
             picture_url=plain(found.get("pictureUrl"), 2000),
             language=plain(found.get("language"), 35),
         )
-
-    def _ask(
-        self, method: str, path: str, headers: dict[str, str], body: bytes | None
-    ) -> Answer:
-        token = self.access_token
-        if not token or not token.isascii() or not token.isprintable() or " " in token:
-            raise Unauthorised("This is not an access token.", 401)
-        http = Http((self.base_url,), self.allow_local, self.deadline)
-        return http.request(
-            method,
-            self.base_url.rstrip("/") + path,
-            headers={**headers, "Authorization": f"Bearer {token}"},
-            body=body,
-        )
-
-    def _get(self, path: str) -> dict[str, Any]:
-        answer = self._ask("GET", path, {}, None)
-        if not 200 <= answer.status < 300:
-            raise _error(answer)
-        found = json_object(answer.body)
-        if found is None:
-            raise Unreadable("LINE's answer is not a JSON object.")
-        return found
 
 
 def _outcome(answer: Answer) -> Outcome:
@@ -186,7 +154,7 @@ def _outcome(answer: Answer) -> Outcome:
         status=answer.status,
         request_id=plain(request_id, 100),
         message_ids=_message_ids(found) if kind is Kind.ACCEPTED else (),
-        detail="" if kind is Kind.ACCEPTED else _detail(answer.status, found),
+        detail="" if kind is Kind.ACCEPTED else detail_of(answer.status, found),
     )
 
 
@@ -202,32 +170,6 @@ def _kind(status: int, found: dict[str, Any]) -> Kind:
         is_quota = isinstance(message, str) and "monthly" in message.lower()
         return Kind.QUOTA if is_quota else Kind.RATE
     return Kind.REFUSED if 400 <= status < 500 else Kind.UNCLEAR
-
-
-def _error(answer: Answer) -> ProviderError:
-    detail = _detail(answer.status, json_object(answer.body) or {})
-    if answer.status == 401:
-        return Unauthorised(detail, answer.status)
-    if answer.status == 429:
-        return TooMany(detail, answer.status)
-    if 400 <= answer.status < 500:
-        return Refused(detail, answer.status)
-    return Unclear(detail, answer)
-
-
-def _detail(status: int, found: dict[str, Any]) -> str:
-    """LINE's message and details in a line: `{message, details: [{message, property}]}`.
-
-    A property reads like `messages[0].text`.
-    """
-    parts = [plain(found.get("message"), MAX_DETAIL)]
-    details = found.get("details")
-    for one in details if isinstance(details, list) else []:
-        if isinstance(one, dict):
-            place = plain(one.get("property"), MAX_DETAIL)
-            words = plain(one.get("message"), MAX_DETAIL)
-            parts.append(f"{place}: {words}" if place and words else place or words)
-    return plain(" | ".join(filter(None, parts)), MAX_DETAIL) or f"HTTP {status}"
 
 
 def _message_ids(found: dict[str, Any]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from providers.answers import json_object, plain
+from providers.answers import json_object, plain, storable
 from providers.errors import Unreadable
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -83,7 +83,7 @@ def parse(raw: bytes) -> Envelope:
 
 
 def _event(found: dict[str, Any]) -> Event:
-    raw: dict[str, Any] = _storable(found)
+    raw: dict[str, Any] = storable(found)
     source = raw.get("source")
     user_id = source.get("userId") if isinstance(source, dict) else None
     context = raw.get("deliveryContext")
@@ -117,22 +117,3 @@ def _instant(milliseconds: object) -> datetime:
         return _EPOCH + timedelta(milliseconds=milliseconds)
     except (OverflowError, ValueError):
         return _EPOCH
-
-
-def _storable(value: Any) -> Any:
-    """The same JSON without NUL and half surrogates, which PostgreSQL does not take.
-
-    Numbers too big for a float come out of JSON as infinities, which are no JSON: None.
-    """
-    if isinstance(value, str):
-        if "\x00" not in value and value.isascii():
-            return value
-        text = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        return text.replace("\x00", "\ufffd")
-    if isinstance(value, dict):
-        return {_storable(key): _storable(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_storable(inner) for inner in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -118,6 +118,7 @@ def trickle(start: bytes, drop: bytes):
             connection.sendall(drop)
             threading.Event().wait(0.05)
 
+    answer.is_endless = True  # type: ignore[attr-defined]
     return answer
 
 
@@ -142,6 +143,11 @@ def silence(connection, request):
     """No answer, for longer than any test waits."""
     with contextlib.suppress(OSError):
         connection.recv(1)
+
+
+def patience(answer) -> float:
+    """Seconds for a call: a busy machine may take long over an answer that does come."""
+    return 0.5 if getattr(answer, "is_endless", answer is silence) else 5.0
 
 
 def refused_port() -> int:
