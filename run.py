@@ -248,6 +248,12 @@ def new_env() -> str:
         bot="U" + secrets.token_hex(16),
         hook_key=secrets.token_urlsafe(18),
         friends=friends,
+        paddle_vendor=secrets.randbelow(90000) + 10000,
+        paddle_code=secrets.token_hex(25),
+        paddle_hook=secrets.token_urlsafe(18),
+        vivoldi_key=secrets.token_hex(16),
+        vivoldi_secret=secrets.token_hex(16),
+        vivoldi_hook=secrets.token_urlsafe(18),
     )
 
 
@@ -262,6 +268,7 @@ FIELD_KEYS={field_key}
 
 SHOP_NAME="Clover Street Coffee"
 SWEEP_EVERY=5
+SYNC_EVERY=60
 
 # Another port? Change WEB_PORT or SANDBOX_PORT alone: `make run` lets the port of
 # every 127.0.0.1 address below follow.
@@ -269,6 +276,8 @@ WEB_PORT=8000
 SANDBOX_PORT=8020
 SITE_URL=http://127.0.0.1:8000
 LINE_API_URL=http://127.0.0.1:8020
+PADDLE_API_URL=http://127.0.0.1:8020/paddle.com
+VIVOLDI_API_URL=http://127.0.0.1:8020/vivoldi.com
 # Lets us speak plain http to this machine, which is where the sandbox is.
 ALLOW_LOCAL_PROVIDERS=1
 
@@ -283,6 +292,17 @@ SANDBOX_HOOK_KEY={hook_key}
 SANDBOX_CHANNEL="Clover Street Coffee"
 SANDBOX_FRIENDS="{friends}"
 SANDBOX_WEBHOOK_URL=http://127.0.0.1:8000/hooks/line/{hook_key}/
+
+# Its accounts at Paddle and Vivoldi. The key that signs what its Paddle tells us is
+# made at the first start and lies in var/sandbox.env.
+SANDBOX_PADDLE_VENDOR_ID={paddle_vendor}
+SANDBOX_PADDLE_AUTH_CODE={paddle_code}
+SANDBOX_PADDLE_HOOK_KEY={paddle_hook}
+SANDBOX_PADDLE_WEBHOOK_URL=http://127.0.0.1:8000/hooks/paddle/{paddle_hook}/
+SANDBOX_VIVOLDI_API_KEY={vivoldi_key}
+SANDBOX_VIVOLDI_SECRET={vivoldi_secret}
+SANDBOX_VIVOLDI_HOOK_KEY={vivoldi_hook}
+SANDBOX_VIVOLDI_WEBHOOK_URL=http://127.0.0.1:8000/hooks/vivoldi/{vivoldi_hook}/
 """
 
 

@@ -3,12 +3,12 @@
 import os
 import signal
 import sys
-from pathlib import Path
 
 import environ
 
 from run import ENV_FILE, CannotRun, interrupt, say
-from running.environment import check_ports, complete, only_one
+from running.accounts import with_accounts
+from running.environment import check_ports, complete, only_one, var_dir
 from running.house import House
 from running.prepare import prepare
 
@@ -18,9 +18,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, interrupt)
     try:
         environ.Env.read_env(os.environ.get("ENV_FILE", str(ENV_FILE)))
-        env = complete(os.environ)
-        var = Path(env["VAR_DIR"])
+        var = var_dir(os.environ)
         (var / "logs").mkdir(parents=True, exist_ok=True)
+        env = complete(with_accounts(os.environ, var / "sandbox.env"))
         with only_one(var / "run.lock"):
             check_ports(env)
             prepare(env)

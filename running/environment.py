@@ -47,9 +47,29 @@ def complete(given: Mapping[str, str]) -> dict[str, str]:
     for name in ("SITE_URL", "SANDBOX_WEBHOOK_URL"):
         env[name] = with_port(env[name], web)
     env["LINE_API_URL"] = with_port(env["LINE_API_URL"], sandbox)
-    env["VAR_DIR"] = str(Path(env.get("VAR_DIR") or ROOT / "var").resolve())
+    for provider in ("paddle", "vivoldi"):
+        follow(env, provider, web, sandbox)
+    env["VAR_DIR"] = str(var_dir(env))
     env.setdefault("SANDBOX_DATA", str(Path(env["VAR_DIR"]) / "sandbox.sqlite3"))
     return env
+
+
+def follow(env: dict[str, str], provider: str, web: int, sandbox: int) -> None:
+    """Let the addresses between us and the sandbox's Paddle or Vivoldi agree."""
+    name = provider.upper()
+    api = env.get(f"{name}_API_URL") or f"http://127.0.0.1/{provider}.com"
+    env[f"{name}_API_URL"] = with_port(api, sandbox)
+    key = env.get(f"SANDBOX_{name}_HOOK_KEY")
+    hook = env.get(f"SANDBOX_{name}_WEBHOOK_URL")
+    if key and not hook:
+        hook = f"http://127.0.0.1/hooks/{provider}/{key}/"
+    if hook:
+        env[f"SANDBOX_{name}_WEBHOOK_URL"] = with_port(hook, web)
+
+
+def var_dir(given: Mapping[str, str]) -> Path:
+    """Where everything that is written lies."""
+    return Path(given.get("VAR_DIR") or ROOT / "var").resolve()
 
 
 def port_in(env: Mapping[str, str], name: str, default: int) -> int:

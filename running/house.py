@@ -126,6 +126,8 @@ def welcome(env: Mapping[str, str], logins: str) -> str:
         f"Back office    {site}/admin/",
         f"Store screen   {site}/store/",
         f"Phone          {phone}/   plays LINE: no message leaves this machine",
+        f"Paddle         {phone}/paddle   plays its dashboard and checkout",
+        f"Vivoldi        {phone}/vivoldi   plays its dashboard and coupon pages",
         "",
         *logins.strip().splitlines(),
         "",

@@ -1,4 +1,4 @@
-"""`python -m sandbox`: LINE on this machine, until Ctrl-C."""
+"""`python -m sandbox`: LINE, Paddle and Vivoldi on this machine, until Ctrl-C."""
 
 import argparse
 import asyncio
@@ -8,10 +8,13 @@ import signal
 import sqlite3
 import sys
 from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from sandbox.app import new_app
+from sandbox.book import Book
 from sandbox.storage import Storage
 from sandbox.world import World, WorldError
 
@@ -38,8 +41,8 @@ def parse(
     parser = argparse.ArgumentParser(
         prog="python -m sandbox",
         description=(
-            "Plays LINE on this machine: for trying out and for tests, "
-            "never to be reached from the internet."
+            "Plays LINE, Paddle and Vivoldi on this machine: for trying out and for "
+            "tests, never to be reached from the internet."
         ),
     )
     add = parser.add_argument
@@ -58,6 +61,20 @@ def parse(
         metavar="NAME[=USER_ID]",
         help="somebody who follows the account; may be given more than once",
     )
+    add("--paddle", default=env.get("SANDBOX_PADDLE_NAME", "Paddle"))
+    add(
+        "--paddle-vendor-id",
+        type=int,
+        default=env.get("SANDBOX_PADDLE_VENDOR_ID") or None,
+    )
+    add("--paddle-auth-code", default=env.get("SANDBOX_PADDLE_AUTH_CODE"))
+    add("--paddle-key", default=env.get("SANDBOX_PADDLE_KEY"))
+    add("--paddle-webhook", default=env.get("SANDBOX_PADDLE_WEBHOOK_URL"))
+    add("--vivoldi", default=env.get("SANDBOX_VIVOLDI_NAME", "Vivoldi"))
+    add("--vivoldi-api-key", default=env.get("SANDBOX_VIVOLDI_API_KEY"))
+    add("--vivoldi-secret", default=env.get("SANDBOX_VIVOLDI_SECRET"))
+    add("--vivoldi-plan", default=env.get("SANDBOX_VIVOLDI_PLAN"))
+    add("--vivoldi-webhook", default=env.get("SANDBOX_VIVOLDI_WEBHOOK_URL"))
     return parser.parse_args(arguments)
 
 
@@ -67,15 +84,50 @@ def names(text: str) -> list[str]:
 
 
 def prepare(world: World, options: argparse.Namespace) -> None:
-    """Set up the channel and friends of the command line. Raises WorldError."""
+    """Set up the accounts and friends of the command line. Raises WorldError."""
+    prepare_line(world, options)
+    paddle = {
+        "vendor_id": options.paddle_vendor_id,
+        "auth_code": options.paddle_auth_code,
+        "private_key": options.paddle_key,
+        "webhook_url": webhook(world.paddle, options.paddle, options.paddle_webhook),
+    }
+    world.paddle.put(options.paddle, **given(paddle))
+    vivoldi = {
+        "api_key": options.vivoldi_api_key,
+        "secret": options.vivoldi_secret,
+        "plan": options.vivoldi_plan,
+        "webhook_url": webhook(world.vivoldi, options.vivoldi, options.vivoldi_webhook),
+        "is_limited": True,
+    }
+    world.vivoldi.put(options.vivoldi, **given(vivoldi))
+
+
+def given(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings that have a value."""
+    return {key: value for key, value in settings.items() if value}
+
+
+def webhook(book: Book[Any], name: str, url: str | None) -> str | None:
+    """The address to set, unless a person has set another one on the account's page.
+
+    A connection that was added by hand has a hook key of its own, which stays; the
+    address we were given may come with another port.
+    """
+    known = book.accounts.get(name)
+    path = urlsplit(known.webhook_url).path if known else ""
+    return url if not path or path == urlsplit(url or "").path else None
+
+
+def prepare_line(world: World, options: argparse.Namespace) -> None:
+    """Set up the channel and its friends."""
     settings = {
         "token": options.token,
         "secret": options.secret,
         "bot_user_id": options.bot_user_id,
         "webhook_url": options.webhook,
     }
-    given = {key: value for key, value in settings.items() if value}
-    channel = world.put_channel(options.channel, **given)
+    channel = world.put_channel(options.channel, **given(settings))
     for text in options.friend:
         name, _, user_id = text.partition("=")
         friend = world.add_friend(

@@ -9,10 +9,21 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from sandbox import control, pages
+from sandbox import control, coupon_pages, pages
 from sandbox.calls import WORLD
+from sandbox.courier import COURIER, Courier
+from sandbox.line import control as line_control
 from sandbox.line.calls import LINE, POSTMAN, not_found
 from sandbox.line.events import REDELIVER_AFTER, Postman
+from sandbox.line.tokens import TOKENS
+from sandbox.paddle import calls as paddle_calls
+from sandbox.paddle import control as paddle_control
+from sandbox.paddle import pages as paddle_pages
+from sandbox.paddle.checkout import CHECKOUT, Checkout
+from sandbox.vivoldi import calls as vivoldi_calls
+from sandbox.vivoldi import control as vivoldi_control
+from sandbox.vivoldi import pages as vivoldi_pages
+from sandbox.vivoldi.uses import TELLER, Teller
 from sandbox.world import World
 
 WRITE_EVERY = 0.05  # seconds between two writes to the file
@@ -31,17 +42,37 @@ def new_app(
     app[WORLD] = world
     app[pages.TEMPLATES] = pages.new_templates()
     app.add_routes(LINE.routes())
+    app.add_routes(TOKENS.routes())
+    app.add_routes(paddle_calls.PADDLE.routes())
+    app.add_routes(vivoldi_calls.VIVOLDI.routes())
     app.add_routes(control.routes())
+    app.add_routes(line_control.routes())
+    app.add_routes(paddle_control.routes())
+    app.add_routes(vivoldi_control.routes())
     app.add_routes(pages.routes())
+    app.add_routes(coupon_pages.routes())
+    app.add_routes(paddle_pages.routes())
+    app.add_routes(vivoldi_pages.routes())
     app.router.add_route("*", "/v2/{tail:.*}", not_found)
+    app.router.add_route("*", "/oauth2/{tail:.*}", not_found)
+    app.router.add_route("*", "/paddle.com/{tail:.*}", paddle_calls.elsewhere)
+    app.router.add_route("*", "/vivoldi.com/{tail:.*}", vivoldi_calls.elsewhere)
 
     async def postman(app: web.Application) -> AsyncIterator[None]:
         app[POSTMAN] = Postman(world, redeliver_after)
         yield
         await app[POSTMAN].close()
 
+    async def courier(app: web.Application) -> AsyncIterator[None]:
+        carrier = app[COURIER] = Courier(world, redeliver_after)
+        app[CHECKOUT] = Checkout(world, carrier)
+        app[TELLER] = Teller(world, carrier)
+        yield
+        await carrier.close()
+
     app.cleanup_ctx.append(write_behind)
     app.cleanup_ctx.append(postman)
+    app.cleanup_ctx.append(courier)
     return app
 
 

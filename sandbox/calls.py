@@ -102,6 +102,7 @@ class Provider(Generic[Account]):
         request_id = str(uuid.uuid4())
         fault: Fault | None = None
         name = ""
+        is_refused = False  # Paddle and Vivoldi say no with a 200
         try:
             account = self.enter(world, request, body)
             name = self.name_of(account)
@@ -110,9 +111,9 @@ class Provider(Generic[Account]):
                 Ask(world, account, request, body, request_id, call.takes_retry_key)
             )
         except RefusedError as refused:
-            answer = refused.answer
+            answer, is_refused = refused.answer, True
         answer.headers[self.request_id_header] = request_id
-        accepted = answer.status < 300
+        accepted = answer.status < 300 and not is_refused
         if fault is not None:
             accepted = accepted and fault.kind not in REFUSING
             answer = self._after(fault, answer)
@@ -129,14 +130,14 @@ class Provider(Generic[Account]):
 
     def _after(self, fault: Fault, answer: Answer) -> Answer:
         """The answer as a fault that comes after the work leaves it."""
-        if fault.kind == "accept_then_500":
-            later = self._fault_answer("500")
+        if fault.kind in ("accept_then_500", "accept_then_inner"):
+            later = self._fault_answer(fault.kind.removeprefix("accept_then_"))
             later.headers.update(answer.headers)
             return later
         return answer
 
     def _fault_answer(self, kind: str) -> Answer:
-        known = self.fault_answers[kind]
+        known = self.fault_answers.get(kind) or self.fault_answers["500"]
         return Answer(known.data, known.status, dict(known.headers))
 
     def _log(
@@ -162,7 +163,7 @@ class Provider(Generic[Account]):
                 body_hash=hashlib.sha256(body).hexdigest(),
                 request_id=answer.headers[self.request_id_header],
                 fault=kind,
-                to=request.get(TO, ""),
+                to=request.get(TO, "")[:100],
             )
         )
 

@@ -7,8 +7,10 @@ from typing import Any
 from aiohttp import web
 
 from sandbox.calls import WORLD
+from sandbox.every import CALLS
 from sandbox.faults import EVERY_CALL, FaultError
-from sandbox.line.calls import CALLS, POSTMAN
+from sandbox.line.calls import POSTMAN
+from sandbox.redeliver import redeliver as post_again
 from sandbox.world import Channel, Friend, World, WorldError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -63,7 +65,7 @@ def answer_errors(handler: Handler) -> Handler:
     return careful
 
 
-async def _object(request: web.Request) -> dict[str, Any]:
+async def object_of(request: web.Request) -> dict[str, Any]:
     try:
         data = json.loads(await request.read() or b"{}")
     except (ValueError, RecursionError):
@@ -73,14 +75,14 @@ async def _object(request: web.Request) -> dict[str, Any]:
     return data
 
 
-def _field(data: dict[str, Any], name: str, kind: type, default: Any = None) -> Any:
+def field_of(data: dict[str, Any], name: str, kind: type, default: Any = None) -> Any:
     value = data.get(name, default)
     if value is not default and type(value) is not kind:
         raise WorldError(f"{name} must be {kind.__name__}.")
     return value
 
 
-def _text(data: dict[str, Any], name: str) -> str:
+def text_of(data: dict[str, Any], name: str) -> str:
     value = data.get(name)
     if not isinstance(value, str):
         raise WorldError(f"{name} must be a text.")
@@ -115,8 +117,8 @@ async def list_channels(request: web.Request) -> web.StreamResponse:
 
 
 async def put_channel(request: web.Request) -> web.StreamResponse:
-    data = await _object(request)
-    name = _text(data, "name")
+    data = await object_of(request)
+    name = text_of(data, "name")
     if not name.strip():
         raise WorldError("A channel needs a name.")
     channel = request.app[WORLD].put_channel(**data)
@@ -132,10 +134,10 @@ async def list_friends(request: web.Request) -> web.StreamResponse:
 
 async def add_friends(request: web.Request) -> web.StreamResponse:
     """Many at once: {"friends": [{"name", "user_id"?, "follows"?}], "webhook"?}."""
-    data = await _object(request)
+    data = await object_of(request)
     channel = _channel(request)
-    rows = _field(data, "friends", list, [])
-    tell = _field(data, "webhook", bool, False)
+    rows = field_of(data, "friends", list, [])
+    tell = field_of(data, "webhook", bool, False)
     made = [_add_friend(request.app[WORLD], channel, row) for row in rows]
     if tell:
         for friend in made:
@@ -149,10 +151,10 @@ def _add_friend(world: World, channel: Channel, row: object) -> Friend:
         raise WorldError("A friend is an object with a name.")
     return world.add_friend(
         channel,
-        _text(row, "name"),
-        user_id=_field(row, "user_id", str),
-        follows=_field(row, "follows", bool, True),
-        language=_field(row, "language", str, "en"),
+        text_of(row, "name"),
+        user_id=field_of(row, "user_id", str),
+        follows=field_of(row, "follows", bool, True),
+        language=field_of(row, "language", str, "en"),
     )
 
 
@@ -167,13 +169,13 @@ async def unfollow(request: web.Request) -> web.StreamResponse:
 
 
 async def say(request: web.Request) -> web.StreamResponse:
-    text = _text(await _object(request), "text")
+    text = text_of(await object_of(request), "text")
     record = request.app[POSTMAN].say(*_friend(request), text)
     return web.json_response({"webhook_event_id": record.event_id})
 
 
 async def press(request: web.Request) -> web.StreamResponse:
-    data = _text(await _object(request), "data")
+    data = text_of(await object_of(request), "data")
     record = request.app[POSTMAN].press(*_friend(request), data)
     return web.json_response({"webhook_event_id": record.event_id})
 
@@ -203,7 +205,7 @@ async def webhooks(request: web.Request) -> web.StreamResponse:
 
 
 async def redeliver(request: web.Request) -> web.StreamResponse:
-    record = request.app[POSTMAN].redeliver(request.match_info["event_id"])
+    record = post_again(request.app, request.match_info["event_id"])
     return web.json_response({"webhook_event_id": record.event_id})
 
 
@@ -216,19 +218,19 @@ async def list_faults(request: web.Request) -> web.StreamResponse:
 
 
 async def add_fault(request: web.Request) -> web.StreamResponse:
-    data = await _object(request)
+    data = await object_of(request)
     share, seconds = data.get("share"), data.get("seconds")
     for name, value in (("share", share), ("seconds", seconds)):
         if value is not None and type(value) not in (int, float):
             raise WorldError(f"{name} must be a number.")
     fault = set_fault(
         request.app[WORLD],
-        _text(data, "call"),
-        _text(data, "kind"),
-        times=_field(data, "times", int),
+        text_of(data, "call"),
+        text_of(data, "kind"),
+        times=field_of(data, "times", int),
         share=share,
         seconds=seconds,
-        seed=_field(data, "seed", int, 1),
+        seed=field_of(data, "seed", int, 1),
     )
     return web.json_response(fault)
 
@@ -240,7 +242,7 @@ async def clear_faults(request: web.Request) -> web.StreamResponse:
 
 async def advance(request: web.Request) -> web.StreamResponse:
     """Put the clock forward: {"seconds": 90000}."""
-    seconds = (await _object(request)).get("seconds")
+    seconds = (await object_of(request)).get("seconds")
     if not isinstance(seconds, int | float) or not 0 <= seconds <= 10**9:
         raise WorldError("seconds must be a number from 0 to 1000000000.")
     request.app[WORLD].advance(seconds)

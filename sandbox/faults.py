@@ -9,18 +9,20 @@ from typing import Any
 # before anything is accepted; all others let the call do its work first.
 KINDS = {
     "500": "Answer 500, nothing accepted",
+    "inner": "Say that something broke inside: Paddle's error 120; 500 elsewhere",
     "429_rate": "Answer 429: too many requests",
     "429_quota": "Answer 429: monthly limit reached",
     "401": "Answer 401: token refused",
     "drop": "Cut the connection, nothing accepted",
     "accept_then_drop": "Accept, then cut the connection without an answer",
     "accept_then_500": "Accept, then answer 500",
+    "accept_then_inner": "Accept, then say that something broke inside",
     "slow": "Accept, then keep the answer back for some seconds",
     "trickle": "Accept, then answer one byte at a time",
     "html": "Accept, then answer 200 with a web page instead of JSON",
     "half_json": "Accept, then answer 200 with half of the JSON",
 }
-REFUSING = frozenset({"500", "429_rate", "429_quota", "401", "drop"})
+REFUSING = frozenset({"500", "inner", "429_rate", "429_quota", "401", "drop"})
 DEFAULT_SECONDS = {"slow": 20.0, "trickle": 1.0}
 MAX_SECONDS = 3600.0
 EVERY_CALL = "*"

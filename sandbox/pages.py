@@ -1,6 +1,6 @@
 """The pages people see: friends, a phone, faults. Plain forms; a script polls."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sandbox import flex
 from sandbox.calls import WORLD
 from sandbox.control import set_fault
+from sandbox.coupon_cards import Card, card_of
+from sandbox.every import CALLS
 from sandbox.faults import EVERY_CALL, KINDS, FaultError
-from sandbox.line.calls import CALLS, POSTMAN
+from sandbox.line.calls import POSTMAN
 from sandbox.line.events import NO_ADDRESS
 from sandbox.line.messages import is_image_url
+from sandbox.redeliver import redeliver as post_again
 from sandbox.world import Channel, Friend, Shown, State, World, WorldError
 
 HERE = Path(__file__).parent
@@ -44,7 +47,7 @@ OUTCOMES = {
     "OK": "taken",
     NO_ADDRESS: "no webhook address set",
     "could_not_connect": "could not connect",
-    "request_timeout": "no answer within 2 s",
+    "request_timeout": "no answer in time",
     "error_status_code": "refused",
     "unclassified": "connection broke",
 }
@@ -74,6 +77,7 @@ class Bubble:
     day: str  # set on the first message of a day
     text: str
     url: str
+    card: Card | None
     bubbles: list[flex.Node]
     quick: list[flex.Action]
 
@@ -127,7 +131,7 @@ def friend_row(friend: Friend) -> FriendRow:
         state_words=STATE_WORDS[friend.state],
         unread=friend.unread,
         preview=preview(last) if last else "",
-        clock=_local(last.at_ms / 1000).strftime("%H:%M") if last else "",
+        clock=local(last.at_ms / 1000).strftime("%H:%M") if last else "",
     )
 
 
@@ -145,7 +149,9 @@ def preview(shown: Shown) -> str:
     return f"You: {text}" if shown.mine else text
 
 
-def chat_rows(friend: Friend, after: int = 0) -> list[Bubble]:
+def chat_rows(
+    world: World, channel: Channel, friend: Friend, after: int = 0
+) -> list[Bubble]:
     """The newest messages, or those after one, oldest first."""
     rows: list[Bubble] = []
     recent = friend.chat[-SHOWN_MESSAGES:]
@@ -154,14 +160,18 @@ def chat_rows(friend: Friend, after: int = 0) -> list[Bubble]:
         day = _day(shown)
         is_last = place == len(recent) - 1
         if shown.id > after:
-            rows.append(bubble(shown, day if day != before else "", with_quick=is_last))
+            row = bubble(shown, day if day != before else "", with_quick=is_last)
+            if row.kind == "coupon":
+                card = card_of(world, channel, friend, shown.content())
+                row = replace(row, card=card)
+            rows.append(row)
         before = day
     return rows
 
 
 def bubble(shown: Shown, day: str, *, with_quick: bool) -> Bubble:
     message = shown.content()
-    moment = _local(shown.at_ms / 1000)
+    moment = local(shown.at_ms / 1000)
     kind = message["type"] if message["type"] in DRAWN else "other"
     text = message.get("couponId" if kind == "coupon" else "text")
     url = flex.as_text(message.get("previewImageUrl"))
@@ -175,6 +185,7 @@ def bubble(shown: Shown, day: str, *, with_quick: bool) -> Bubble:
         day=day,
         text=flex.as_text(text) if kind != "other" else message["type"],
         url=url if kind == "image" and is_image_url(url) else "",
+        card=None,
         bubbles=flex.bubbles_of(message.get("contents")) if is_flex else [],
         quick=_quick_replies(message) if with_quick else [],
     )
@@ -190,11 +201,11 @@ def _quick_replies(message: dict[str, Any]) -> list[flex.Action]:
 
 
 def _day(shown: Shown) -> str:
-    moment = _local(shown.at_ms / 1000)
+    moment = local(shown.at_ms / 1000)
     return f"{moment:%a} {moment.day} {moment:%b %Y}"
 
 
-def _local(at: float) -> datetime:
+def local(at: float) -> datetime:
     return datetime.fromtimestamp(at, UTC).astimezone()
 
 
@@ -213,15 +224,18 @@ def _call_row(world: World, place: int) -> LogRow | None:
         attempt.to[:12],
         f"key\u00a0{attempt.retry_key[:8]}" if attempt.retry_key else "",
     ]
+    is_yes = attempt.accepted or attempt.fault is not None
+    if 200 <= attempt.status < 300 and not is_yes:
+        notes.append("refused")
     if attempt.fault:
         notes.append(f"fault: {KINDS[attempt.fault].lower()}")
     return LogRow(
         at=attempt.at,
-        clock=_local(attempt.at).strftime("%H:%M:%S"),
+        clock=local(attempt.at).strftime("%H:%M:%S"),
         way="in",
         title=attempt.call.replace("_", " "),
         status=str(attempt.status or "cut"),
-        good=200 <= attempt.status < 300,
+        good=200 <= attempt.status < 300 and is_yes,
         note=" · ".join(note for note in notes if note),
     )
 
@@ -235,7 +249,7 @@ def _webhook_rows(world: World, limit: int) -> list[LogRow]:
             rows.append(
                 LogRow(
                     at=done.at,
-                    clock=_local(done.at).strftime("%H:%M:%S"),
+                    clock=local(done.at).strftime("%H:%M:%S"),
                     way="out",
                     title=f"webhook {record.type}",
                     status=str(done.status or "–"),
@@ -288,15 +302,15 @@ def frame(request: web.Request, channel: Channel) -> dict[str, Any]:
     }
 
 
-def _channel(request: web.Request) -> Channel:
+def channel_of(request: web.Request) -> Channel:
     try:
         return request.app[WORLD].channel(request.query.get("channel"))
     except WorldError as error:
         raise web.HTTPNotFound(text=str(error)) from None
 
 
-def _friend(request: web.Request) -> tuple[Channel, Friend]:
-    channel = _channel(request)
+def friend_of(request: web.Request) -> tuple[Channel, Friend]:
+    channel = channel_of(request)
     try:
         friend = request.app[WORLD].friend(channel, request.match_info["user_id"])
     except WorldError as error:
@@ -305,29 +319,29 @@ def _friend(request: web.Request) -> tuple[Channel, Friend]:
 
 
 async def friends_page(request: web.Request) -> web.StreamResponse:
-    return page(request, "friends.html", **frame(request, _channel(request)))
+    return page(request, "friends.html", **frame(request, channel_of(request)))
 
 
 async def phone_page(request: web.Request) -> web.StreamResponse:
-    channel, friend = _friend(request)
+    channel, friend = friend_of(request)
     request.app[WORLD].mark_read(channel, friend)
     values = frame(request, channel) | {
         "friend": friend_row(friend),
-        "messages": chat_rows(friend),
+        "messages": chat_rows(request.app[WORLD], channel, friend),
         "last": friend.chat[-1].id if friend.chat else 0,
     }
     return page(request, "phone.html", **values)
 
 
 async def faults_page(request: web.Request) -> web.StreamResponse:
-    values = frame(request, _channel(request))
+    values = frame(request, channel_of(request))
     values["log"] = log_rows(request.app[WORLD], 100)
     return page(request, "faults.html", **values)
 
 
 async def news(request: web.Request) -> web.StreamResponse:
     """What changed, as pieces of HTML for the script that polls."""
-    world, channel = request.app[WORLD], _channel(request)
+    world, channel = request.app[WORLD], channel_of(request)
     user_id, after = request.query.get("friend"), request.query.get("after", "0")
     values = frame(request, channel)
     answer: dict[str, Any] = {"messages": "", "last": after, "state": ""}
@@ -335,7 +349,7 @@ async def news(request: web.Request) -> web.StreamResponse:
     if friend is not None and after.isascii() and after.isdigit() and len(after) < 30:
         world.mark_read(channel, friend)
         values["friend"] = friend_row(friend)
-        values["messages"] = chat_rows(friend, int(after))
+        values["messages"] = chat_rows(world, channel, friend, int(after))
         values["friends"] = friend_rows(world, channel, values["search"])
         answer["messages"] = render(request, "_messages.html", **values)
         answer["last"] = str(friend.chat[-1].id if friend.chat else 0)
@@ -348,35 +362,35 @@ async def news(request: web.Request) -> web.StreamResponse:
 # Forms
 
 
-def _back(request: web.Request, path: str, error: str = "") -> web.StreamResponse:
+def back(request: web.Request, path: str, error: str = "") -> web.StreamResponse:
     query = {"channel": request.query.get("channel", ""), "error": error}
     text = urlencode({name: value for name, value in query.items() if value})
     location = f"{path}?{text}" if text else path
     return web.Response(status=303, headers={"Location": location})
 
 
-async def _form(request: web.Request) -> dict[str, str]:
+async def form_of(request: web.Request) -> dict[str, str]:
     return {k: v for k, v in (await request.post()).items() if isinstance(v, str)}
 
 
 async def add_friend(request: web.Request) -> web.StreamResponse:
     """Somebody scans the account's QR code: a new friend, told by webhook."""
-    channel, form = _channel(request), await _form(request)
+    channel, form = channel_of(request), await form_of(request)
     try:
         friend = request.app[WORLD].add_friend(
             channel, form.get("name", ""), follows=False
         )
     except WorldError as error:
-        return _back(request, "/", str(error))
+        return back(request, "/", str(error))
     if not friend.follows:
         request.app[POSTMAN].follow(channel, friend)
-    return _back(request, f"/phone/{friend.user_id}")
+    return back(request, f"/phone/{friend.user_id}")
 
 
 async def phone_form(request: web.Request) -> web.StreamResponse:
     """One of the buttons of a phone was pressed."""
-    channel, friend = _friend(request)
-    postman, form = request.app[POSTMAN], await _form(request)
+    channel, friend = friend_of(request)
+    postman, form = request.app[POSTMAN], await form_of(request)
     does, text = request.match_info["does"], form.get("text", "")
     error = ""
     try:
@@ -390,19 +404,19 @@ async def phone_form(request: web.Request) -> web.StreamResponse:
             postman.press(channel, friend, form.get("data", ""), text)
     except WorldError as refusal:
         error = str(refusal)
-    return _back(request, f"/phone/{friend.user_id}", error)
+    return back(request, f"/phone/{friend.user_id}", error)
 
 
 async def add_fault(request: web.Request) -> web.StreamResponse:
     """Switch a fault on, from the form: for some calls, a share of them, or all."""
-    form = await _form(request)
+    form = await form_of(request)
     try:
         options = _how_often(form.get("often", ""))
         call, kind = form.get("call", ""), form.get("kind", "")
         set_fault(request.app[WORLD], call, kind, **options)
     except FaultError as error:
-        return _back(request, "/faults", str(error))
-    return _back(request, "/faults")
+        return back(request, "/faults", str(error))
+    return back(request, "/faults")
 
 
 def _how_often(text: str) -> dict[str, Any]:
@@ -417,19 +431,19 @@ def _how_often(text: str) -> dict[str, Any]:
 
 
 async def remove_fault(request: web.Request) -> web.StreamResponse:
-    number = (await _form(request)).get("id", "")
+    number = (await form_of(request)).get("id", "")
     if number.isascii() and number.isdigit() and len(number) < 10:
         request.app[WORLD].faults.remove(int(number))
-    return _back(request, "/faults")
+    return back(request, "/faults")
 
 
 async def redeliver(request: web.Request) -> web.StreamResponse:
     error = ""
     try:
-        request.app[POSTMAN].redeliver((await _form(request)).get("event", ""))
+        post_again(request.app, (await form_of(request)).get("event", ""))
     except WorldError as refusal:
         error = str(refusal)
-    return _back(request, "/faults", error)
+    return back(request, "/faults", error)
 
 
 def routes() -> list[web.AbstractRouteDef]:

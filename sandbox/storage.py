@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 Row = tuple[Any, ...]
-Batch = dict[str, dict[Row, Row]]
+Batch = dict[str, dict[Row, Row | None]]  # None: the row of this key goes
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS channel (
@@ -34,6 +34,26 @@ CREATE TABLE IF NOT EXISTS accepted (
     channel TEXT, retry_key BLOB, at REAL NOT NULL, request_id TEXT NOT NULL,
     message_ids TEXT NOT NULL, PRIMARY KEY (channel, retry_key)
 );
+CREATE TABLE IF NOT EXISTS coupon (
+    id TEXT PRIMARY KEY, channel TEXT NOT NULL, data TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS ticket (
+    coupon_id TEXT, user_id TEXT, place INTEGER, at REAL NOT NULL, tag TEXT NOT NULL,
+    is_won INTEGER NOT NULL, uses INTEGER NOT NULL, used_at REAL,
+    PRIMARY KEY (coupon_id, user_id, place)
+);
+CREATE TABLE IF NOT EXISTS picture (
+    id TEXT PRIMARY KEY, kind TEXT NOT NULL, raw BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS token (
+    token TEXT PRIMARY KEY, channel TEXT NOT NULL, kind TEXT NOT NULL,
+    key_id TEXT NOT NULL, ends_at REAL NOT NULL
+);
+CREATE TABLE IF NOT EXISTS item (
+    kind TEXT, account TEXT, key TEXT, data TEXT NOT NULL,
+    PRIMARY KEY (kind, account, key)
+);
+DELETE FROM item WHERE data = '';
 """
 # Table -> the columns of its key, and the others in order.
 COLUMNS = {
@@ -45,6 +65,15 @@ COLUMNS = {
     "body": (["id"], ["raw"]),
     "message": (["id"], ["channel", "user_id", "at_ms", "mine", "body", "place"]),
     "accepted": (["channel", "retry_key"], ["at", "request_id", "message_ids"]),
+    "coupon": (["id"], ["channel", "data"]),
+    "ticket": (
+        ["coupon_id", "user_id", "place"],
+        ["at", "tag", "is_won", "uses", "used_at"],
+    ),
+    "picture": (["id"], ["kind", "raw"]),
+    "token": (["token"], ["channel", "kind", "key_id", "ends_at"]),
+    # What Paddle's and Vivoldi's accounts hold, as JSON; empty once it is deleted.
+    "item": (["kind", "account", "key"], ["data"]),
 }
 
 
@@ -63,6 +92,11 @@ class Storage:
         if self.keeps:
             self._waiting[table][row[: len(COLUMNS[table][0])]] = row
 
+    def forget(self, table: str, key: Row) -> None:
+        """Delete the row of this key at the next write."""
+        if self.keeps:
+            self._waiting[table][key] = None
+
     def take(self) -> Batch:
         """The rows that wait, now the caller's to write. Call it on the loop."""
         batch, self._waiting = self._waiting, {table: {} for table in COLUMNS}
@@ -74,7 +108,10 @@ class Storage:
             return
         with self._db:
             for table, rows in batch.items():
-                self._db.executemany(_upsert(table), rows.values())
+                kept = [row for row in rows.values() if row is not None]
+                gone = [key for key, row in rows.items() if row is None]
+                self._db.executemany(_upsert(table), kept)
+                self._db.executemany(_delete(table), gone)
 
     def rows(self, table: str, last: int | None = None) -> Iterator[Row]:
         """Every row, first made first, or the `last` ones of a table with ids."""
@@ -130,6 +167,11 @@ def _upsert(table: str) -> str:
         f"INSERT INTO {table} VALUES ({marks}) "  # noqa: S608 (our own names)
         f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}"
     )
+
+
+def _delete(table: str) -> str:
+    key = " AND ".join(f"{name} = ?" for name in COLUMNS[table][0])
+    return f"DELETE FROM {table} WHERE {key}"  # noqa: S608 (our own names)
 
 
 def _select(table: str) -> str:

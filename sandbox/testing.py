@@ -19,14 +19,19 @@ from aiohttp import web
 
 from sandbox.app import new_app
 from sandbox.control import chat_of, counts_of, set_fault
+from sandbox.courier import COURIER
 from sandbox.line.calls import POSTMAN
+from sandbox.line.testing import CouponStage
+from sandbox.paddle.testing import PaddleStage
+from sandbox.redeliver import redeliver
 from sandbox.storage import Storage
+from sandbox.vivoldi.testing import VivoldiStage
 from sandbox.world import Attempt, Channel, WebhookRecord, World
 
 T = TypeVar("T")
 
 
-class RunningSandbox:
+class RunningSandbox(CouponStage, PaddleStage, VivoldiStage):
     """A sandbox that runs. `channel` arguments name one; without it, the first."""
 
     def __init__(self, data: str, clock: Callable[[], float], retry: tuple[float, ...]):
@@ -180,8 +185,8 @@ class RunningSandbox:
         return self._act("press", user_id, channel, data)
 
     def redeliver(self, event_id: str) -> None:
-        """Post an event again with isRedelivery."""
-        self._call(lambda: self._app[POSTMAN].redeliver(event_id))
+        """Post an event again, as its provider does; LINE's with isRedelivery."""
+        self._call(lambda: redeliver(self._app, event_id))
 
     def _act(self, does: str, user_id: str, name: str | None, *more: str) -> str:
         def act() -> str:
@@ -197,10 +202,13 @@ class RunningSandbox:
     def wait_for_webhooks(self, seconds: float = 10) -> None:
         """Wait until none is on its way, redeliveries that wait included."""
         until = time.monotonic() + seconds
-        while not self._call(self._app[POSTMAN].is_idle):
+        while not self._call(self._is_idle):
             if time.monotonic() > until:
                 raise TimeoutError("Webhooks are still on their way.")
             time.sleep(0.01)
+
+    def _is_idle(self) -> bool:
+        return self._app[POSTMAN].is_idle() and self._app[COURIER].is_idle()
 
     # What came of it
 
@@ -251,7 +259,7 @@ def start_sandbox(
     """Start a server on a free port with one channel.
 
     `channel` takes token, secret, bot_user_id, webhook_url, quota, redelivery,
-    verified and refuse_unknown.
+    verified, refuse_unknown, channel_id, country, coupon_rate and public_keys.
     """
     sandbox = RunningSandbox(data, clock, redeliver_after).start()
     try:

@@ -15,8 +15,14 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from sandbox.errors import WorldError as WorldError
 from sandbox.faults import FaultBook
+from sandbox.line.couponbook import CouponBook
+from sandbox.line.tokenbook import TokenBook, is_public_key
+from sandbox.pace import Bucket
+from sandbox.paddle.book import PaddleBook
 from sandbox.storage import Storage
+from sandbox.vivoldi.book import VivoldiBook
 
 RETRY_KEY_LIFE = 24 * 60 * 60  # seconds; LINE's figure
 REPLY_TOKEN_LIFE = 60  # seconds; LINE's figure
@@ -27,10 +33,6 @@ RECENT_FRIENDS = 200
 FIRST_MESSAGE_ID = 500_000_000_000_000_000  # eighteen digits, as LINE's ids have
 USER_ID = re.compile(r"U[0-9a-f]{32}")
 NAME_LIMIT = 100
-
-
-class WorldError(ValueError):
-    """Something that cannot be set up so; the sentence says why."""
 
 
 class State(StrEnum):
@@ -113,12 +115,17 @@ class Channel:
     redelivery: bool = False  # send a failed webhook again
     verified: bool = True  # may read its follower list
     refuse_unknown: bool = False  # 400 for ids nobody set up, instead of a silent 200
+    channel_id: str = ""  # what a token is asked for with; digits
+    country: str = "JP"  # decides a coupon's currency
+    coupon_rate: int | None = None  # calls a second of each coupon call; LINE's is 200
+    public_keys: dict[str, dict[str, Any]] = field(default_factory=dict)  # JWKs by kid
     used: int = 0
     friends: dict[str, Friend] = field(default_factory=dict, repr=False)
     order: list[str] = field(default_factory=list, repr=False)
     recent: OrderedDict[str, None] = field(default_factory=OrderedDict, repr=False)
     retries: dict[bytes, Accepted] = field(default_factory=dict, repr=False)
     reply_tokens: dict[str, ReplyToken] = field(default_factory=dict, repr=False)
+    buckets: dict[str, Bucket] = field(default_factory=dict, repr=False)
 
     def settings(self) -> dict[str, Any]:
         """The part a person may set, for the control API and for the file."""
@@ -139,6 +146,10 @@ SETTINGS = (
     "redelivery",
     "verified",
     "refuse_unknown",
+    "channel_id",
+    "country",
+    "coupon_rate",
+    "public_keys",
 )
 
 
@@ -180,7 +191,8 @@ class WebhookRecord:
     channel: str
     type: str
     user_id: str
-    event: dict[str, Any]
+    event: dict[str, Any]  # as JSON, or the fields of a form
+    provider: str = "LINE"
     tries: list[WebhookTry] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
@@ -197,18 +209,22 @@ class World:
         self._ahead = 0.0
         self._clear()
         self._load()
+        self.paddle = PaddleBook(storage, self.now)
+        self.vivoldi = VivoldiBook(storage, self.now)
 
     def _clear(self) -> None:
         self.channels: dict[str, Channel] = {}
         self.attempts: deque[Attempt] = deque(maxlen=KEPT_ATTEMPTS)
         self.webhooks: OrderedDict[str, WebhookRecord] = OrderedDict()
+        self.coupons = CouponBook(self.storage)
+        self.issued = TokenBook(self.storage)
         self._by_token: dict[str, Channel] = {}
         self._shown: deque[Friend] = deque()
         self._message_ids = itertools.count(FIRST_MESSAGE_ID)
         self._body_ids = itertools.count(1)
 
     def reset(self) -> None:
-        """Forget friends, messages, logs and faults; channels keep their settings."""
+        """Forget friends, messages, coupons, logs and faults; accounts stay."""
         channels = [channel.settings() for channel in self.channels.values()]
         self.storage.clear()
         self.faults.clear()
@@ -216,12 +232,18 @@ class World:
         self._ahead = 0.0
         for settings in channels:
             self.put_channel(**settings)
+        self.paddle.reset()
+        self.vivoldi.reset()
 
     # Time
 
     def now(self) -> float:
         """Seconds since 1970, by the sandbox's clock."""
         return self._clock() + self._ahead
+
+    def callers_now(self) -> float:
+        """The same by the callers' own clocks, which `advance` does not move."""
+        return self._clock()
 
     def advance(self, seconds: float) -> None:
         """Put the sandbox's clock forward, to outlive a retry key or a token."""
@@ -235,11 +257,16 @@ class World:
         if unknown:
             raise WorldError(f"A channel has no {', '.join(sorted(unknown))}.")
         channel = self.channels.get(name) or Channel(
-            name, f"{name}-token", f"{name}-secret", user_id_for(f"bot {name}")
+            name,
+            f"{name}-token",
+            f"{name}-secret",
+            user_id_for(f"bot {name}"),
+            channel_id=channel_id_for(name),
         )
         for key, value in settings.items():
             _check_setting(key, value)
         self._check_token(settings.get("token", channel.token), name)
+        self._check_channel_id(settings.get("channel_id", channel.channel_id), name)
         for key, value in settings.items():
             setattr(channel, key, value)
         self.channels[name] = channel
@@ -252,6 +279,11 @@ class World:
         if owner is not None and owner.name != name:
             raise WorldError(f"The channel {owner.name!r} has this token already.")
 
+    def _check_channel_id(self, channel_id: str, name: str) -> None:
+        owner = self.channel_of_id(channel_id)
+        if owner is not None and owner.name != name:
+            raise WorldError(f"The channel {owner.name!r} has this channel id already.")
+
     def channel(self, name: str | None = None) -> Channel:
         """The channel of this name, or the first one. Raises WorldError."""
         if name is None:
@@ -263,7 +295,16 @@ class World:
         return self.channels[name]
 
     def channel_of_token(self, token: str) -> Channel | None:
+        """Whom an access token lets in: the long-lived one, or one issued here."""
+        issued = self.issued.live(token, self.now())
+        if issued is not None:
+            return self.channels.get(issued.channel)
         return self._by_token.get(token)
+
+    def channel_of_id(self, channel_id: str) -> Channel | None:
+        return next(
+            (c for c in self.channels.values() if c.channel_id == channel_id), None
+        )
 
     # Friends
 
@@ -500,6 +541,8 @@ class World:
             self._save_channel(channel)
         self._load_friends()
         self._load_messages()
+        self.coupons.load()
+        self.issued.load(self.now())
         for name, key, at, request_id, ids in self.storage.rows("accepted"):
             accepted = Accepted(at, request_id, tuple(json.loads(ids)))
             self.channels[name].retries[key] = accepted
@@ -534,9 +577,19 @@ def user_id_for(seed: str) -> str:
     return "U" + hashlib.sha256(seed.encode(errors="replace")).hexdigest()[:32]
 
 
+def channel_id_for(name: str) -> str:
+    """A channel id, ten digits as LINE's have, the same each time for a name."""
+    digest = hashlib.sha256(f"channel {name}".encode(errors="replace")).hexdigest()
+    return str(1_000_000_000 + int(digest, 16) % 1_000_000_000)
+
+
 def _check_setting(key: str, value: object) -> None:
     if key == "quota":
         good = value is None or (type(value) is int and value >= 0)
+    elif key == "coupon_rate":
+        good = value is None or (type(value) is int and value >= 1)
+    elif key == "public_keys":
+        good = isinstance(value, dict) and all(map(is_public_key, value.values()))
     elif key in ("redelivery", "verified", "refuse_unknown"):
         good = isinstance(value, bool)
     else:
@@ -545,6 +598,10 @@ def _check_setting(key: str, value: object) -> None:
         raise WorldError(f"{key} cannot be {value!r}.")
     if key == "bot_user_id" and not USER_ID.fullmatch(str(value)):
         raise WorldError("bot_user_id is U and 32 of 0-9 and a-f.")
+    if key == "country" and not re.fullmatch(r"[A-Z]{2}", str(value)):
+        raise WorldError("country is two capital letters.")
+    if key == "channel_id" and not re.fullmatch(r"[0-9]{5,20}", str(value)):
+        raise WorldError("channel_id is 5 to 20 digits.")
     if key == "webhook_url" and value and not is_web_address(str(value)):
         raise WorldError("A webhook address starts with http:// or https://.")
 

@@ -82,7 +82,7 @@ class Problems:
     def choice(self, value: object, where: str, known: tuple[str, ...]) -> bool:
         if isinstance(value, str) and value in known:
             return True
-        names = ", ".join(known)
+        names = ",".join(known)
         self.add(where, f"Must be one of the following values: [{names}]")
         return False
 
@@ -309,10 +309,10 @@ def is_image_url(url: str) -> bool:
         return False
     if not host or re.search(r"\s", url):
         return False
-    return parts.scheme == "https" or (parts.scheme == "http" and _is_near(host))
+    return parts.scheme == "https" or (parts.scheme == "http" and is_near(host))
 
 
-def _is_near(host: str) -> bool:
+def is_near(host: str) -> bool:
     """A host of this machine or its own network."""
     if "." not in host.strip("[]") and ":" not in host:
         return True

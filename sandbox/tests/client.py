@@ -46,3 +46,44 @@ def card(label="Open my coupon", uri="https://shop.example/c/abc"):
         "altText": "A coupon",
         "contents": {"type": "bubble", "footer": box},
     }
+
+
+# LINE's own example of a coupon, from its manual "Create coupons and send them to
+# users", but for the description.
+COUPON = {
+    "title": "Friends-only coupon",
+    "description": "- To use this coupon, please show this screen to the staff.\n- Once.",
+    "reward": {"type": "discount", "priceInfo": {"type": "fixed", "fixedAmount": 100}},
+    "acquisitionCondition": {"type": "normal"},
+    "startTimestamp": 0,
+    "endTimestamp": 1924959599,
+    "imageUrl": "https://developers.line.biz/media/messaging-api/coupon/"
+    "sample-coupon-image-100-yen-off.jpg",
+    "timezone": "ASIA_TOKYO",
+    "visibility": "UNLISTED",
+    "maxUseCountPerTicket": 1,
+}
+LOTTERY = {"type": "lottery", "lotteryProbability": 50, "maxAcquireCount": -1}
+
+
+def create(line, *, without=(), headers=(), **changes):
+    """Ask for LINE's example coupon, changed."""
+    body = {k: v for k, v in (COUPON | changes).items() if k not in without}
+    return call(line, "coupon", body, headers=headers)
+
+
+def created(line, **changes):
+    """The id of a new coupon."""
+    answer = create(line, **changes)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["couponId"]
+
+
+def get(line, path, **options):
+    """A GET of LINE."""
+    return call(line, path, method="GET", **options)
+
+
+def close(line, coupon_id, **options):
+    """Discontinue a coupon."""
+    return call(line, f"coupon/{coupon_id}/close", method="PUT", **options)

@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from sandbox.testing import start_sandbox
+from sandbox.tests.pictures import Gallery
 
 HANA = "U" + "a1" * 16
 KEN = "U" + "b2" * 16
@@ -18,6 +19,7 @@ class Shop:
 
     def __init__(self):
         self.received: list[tuple[bytes, str]] = []
+        self.letters: list[tuple[bytes, dict[str, str]]] = []  # body and headers
         self.statuses: list[int] = []
         shop = self
 
@@ -25,6 +27,7 @@ class Shop:
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 shop.received.append((body, self.headers["X-Line-Signature"]))
+                shop.letters.append((body, dict(self.headers)))
                 self.send_response(shop.statuses.pop(0) if shop.statuses else 200)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -46,6 +49,13 @@ class Shop:
 @pytest.fixture
 def shop():
     server = Shop()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def gallery():
+    server = Gallery()
     yield server
     server.close()
 

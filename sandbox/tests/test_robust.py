@@ -28,6 +28,10 @@ BODIES = [
     b'{"messages": [{"type": "text", "text": "x", "quickReply": []}], "replyToken": 5}',
     b'{"endpoint": 5}',
     b'{"endpoint": "ftp://x"}',
+    b'{"title": {}, "acquisitionCondition": [], "reward": 5, "timezone": []}',
+    b'{"acquisitionCondition": {"type": []}, "reward": {"type": "discount", '
+    b'"priceInfo": {"type": {}}}, "startTimestamp": 1e999, "endTimestamp": NaN}',
+    b'{"title": "\\ud800", "imageUrl": "https://[", "barcodeImageUrl": "http://\\u0000"}',
 ]
 PATHS = [
     "message/push",
@@ -36,6 +40,7 @@ PATHS = [
     "message/reply",
     "message/validate/push",
     "channel/webhook/test",
+    "coupon",
 ]
 
 
@@ -59,6 +64,12 @@ def test_malformed_bodies_are_refused_without_a_500(line, path):
         ("GET", "followers/ids?start=%ff"),
         ("GET", "followers/ids?start=bmV4dCB4"),
         ("GET", "profile/%00"),
+        ("GET", "coupon/%00"),
+        ("GET", "coupon/.."),
+        ("GET", "coupon?limit=9999999999999999999999"),
+        ("GET", "coupon?start=MSA5OTk5OTk5OTk5OTk5OTk5OTk5OTk="),
+        ("PUT", "coupon/x/close"),
+        ("PUT", "coupon/%ff/close"),
         ("GET", "message/push"),
         ("POST", "nothing/here"),
     ],
@@ -96,6 +107,17 @@ def test_a_body_above_2_mb_is_a_413_and_plain_text_a_415(line):
         ("faults", {"call": "nothing", "kind": "500"}),
         ("clock", {"seconds": -1}),
         ("webhooks/x/redeliver", {}),
+        ("channels", {"name": "x", "channel_id": "abc"}),
+        ("channels", {"name": "x", "country": "Japan"}),
+        ("channels", {"name": "x", "coupon_rate": 0}),
+        ("channels", {"name": "x", "public_keys": {"a": {"kty": "RSA"}}}),
+        ("coupons", {"fields": {"title": ""}}),
+        ("coupons", {"fields": {"reward": {"type": ["free"]}}}),
+        ("coupons", {"fields": {"maxTicketPerUser": 2}}),
+        ("coupons", {"fields": []}),
+        ("coupons/x/stop", {}),
+        ("coupons/x/use", {"user_id": HANA}),
+        ("keys", {"jwk": "x"}),
     ],
 )
 def test_the_control_api_says_what_is_wrong(line, path, body):
