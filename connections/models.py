@@ -13,6 +13,16 @@ from connections.fields import EncryptedField
 FAILURES_BEFORE_REST = 10
 REST = timedelta(seconds=60)
 OLD_SECRET_LIFE = timedelta(hours=24)
+# Nothing is begun with a token that ends sooner: longer than any lease of a worker.
+TOKEN_SPARE = timedelta(seconds=60)
+TOKEN_FIELDS = (
+    "issued_token",
+    "issued_at",
+    "issued_until",
+    "renewing_until",
+    "renewal_problem",
+    "rejected_at",
+)
 
 
 def make_hook_key() -> str:
@@ -59,9 +69,19 @@ class Connection(models.Model):
     channel_id = models.CharField(_("channel id"), max_length=20, blank=True)
     private_key = EncryptedField(_("private key"), blank=True)
     key_id = models.CharField(_("key id"), max_length=80, blank=True)
+    # The key that takes over once LINE has issued a token for it.
+    next_private_key = EncryptedField(blank=True, default="", editable=False)
+    next_key_id = models.CharField(max_length=80, blank=True, default="")
     issued_token = EncryptedField(blank=True, editable=False)
+    issued_at = models.DateTimeField(null=True, editable=False)
     issued_until = models.DateTimeField(null=True, editable=False)
     renewing_until = models.DateTimeField(null=True, editable=False)  # lease
+    # Why the last renewal failed, while the token of before still does.
+    renewal_problem = models.CharField(
+        max_length=300, blank=True, default="", editable=False
+    )
+    # LINE refused the token before this one, and no call has succeeded since.
+    rejected_at = models.DateTimeField(null=True, editable=False)
     # How often we may call; empty: the provider's usual figure.
     calls_a_minute = models.PositiveIntegerField(
         _("calls a minute"), null=True, blank=True
@@ -78,7 +98,7 @@ class Connection(models.Model):
     state = models.CharField(
         _("state"), max_length=10, choices=State, default=State.ACTIVE
     )
-    pause_reason = models.CharField(_("why it is paused"), max_length=200, blank=True)
+    pause_reason = models.CharField(_("why it is paused"), max_length=500, blank=True)
     last_contact_at = models.DateTimeField(_("last contact"), null=True, editable=False)
     last_error = models.CharField(_("last error"), max_length=500, blank=True)
     failures = models.PositiveIntegerField(default=0, editable=False)
@@ -109,6 +129,33 @@ class Connection(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def issues_tokens(self) -> bool:
+        """Whether we issue the access token ourselves.
+
+        A pasted one goes on being used until there is a key that LINE knows.
+        """
+        if self.token_kind == self.TokenKind.V2_1:
+            return bool(self.key_id or not self.access_token)
+        return self.token_kind == self.TokenKind.STATELESS
+
+    def has_token_at(self, at: datetime) -> bool:
+        """Whether the token we issued is good for as long as a block of work takes."""
+        return self.issued_until is not None and at + TOKEN_SPARE < self.issued_until
+
+    def has_fresh_token_at(self, at: datetime) -> bool:
+        """Whether it has at least a third of its life before it."""
+        if not self.has_token_at(at) or not (self.issued_at and self.issued_until):
+            return False
+        return at < self.issued_until - (self.issued_until - self.issued_at) / 3
+
+    def forget_token(self) -> set[str]:
+        """Let the next call issue a new token; the caller saves the named fields."""
+        self.issued_token = self.renewal_problem = ""
+        self.issued_at = self.issued_until = self.renewing_until = None
+        self.rejected_at = None
+        return set(TOKEN_FIELDS)
+
     def secrets_at(self, at: datetime) -> list[str]:
         """The secrets a webhook may be signed with at `at`, newest first."""
         secrets = [self.secret]
@@ -133,7 +180,7 @@ class Connection(models.Model):
 
     def pause(self, reason: str, *, by_hand: bool = False) -> None:
         """Stop all sending through this account until a person resumes it."""
-        changes = {"pause_reason": reason[:200]}
+        changes = {"pause_reason": reason[:500]}
         if not by_hand:
             changes["last_error"] = reason[:500]
         Connection.objects.filter(pk=self.pk).update(state=self.State.PAUSED, **changes)
@@ -141,13 +188,21 @@ class Connection(models.Model):
     def resume(self) -> None:
         """Let sending go on."""
         Connection.objects.filter(pk=self.pk).update(
-            state=self.State.ACTIVE, pause_reason="", failures=0, resting_until=None
+            state=self.State.ACTIVE,
+            pause_reason="",
+            failures=0,
+            resting_until=None,
+            rejected_at=None,
         )
 
     def note_success(self, *, at: datetime) -> None:
         """Forget earlier failures: the provider answers."""
         Connection.objects.filter(pk=self.pk).update(
-            last_contact_at=at, last_error="", failures=0, resting_until=None
+            last_contact_at=at,
+            last_error="",
+            failures=0,
+            resting_until=None,
+            rejected_at=None,
         )
 
     def note_failures(self, count: int, detail: str, *, at: datetime) -> None:
@@ -157,6 +212,32 @@ class Connection(models.Model):
         row.filter(failures__gte=FAILURES_BEFORE_REST).update(
             resting_until=at + REST, failures=0
         )
+
+
+# Not to be read where a lost key must not break a page.
+SECRETS = tuple(
+    field.name
+    for field in Connection._meta.local_fields
+    if isinstance(field, EncryptedField)
+)
+
+
+class IssuedToken(models.Model):
+    """A v2.1 token of ours that LINE still takes: LINE allows 30 of them.
+
+    Kept because only whoever has a token can revoke it.
+    """
+
+    connection = models.ForeignKey(
+        Connection, models.CASCADE, related_name="issued_tokens"
+    )
+    token = EncryptedField()
+    key_id = models.CharField(max_length=200)  # LINE's name for this token
+    issued_at = models.DateTimeField()
+    good_until = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.key_id
 
 
 class Bucket(models.Model):

@@ -1,65 +1,67 @@
-"""What people ask of a connection: try it, change its credentials."""
+"""What people ask of a connection: try it, change its credentials, make it a key."""
 
-import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
-from urllib.parse import urlsplit
+from datetime import datetime, timedelta
 
-from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from connections.clients import line_client
-from connections.errors import SecretUnreadable
-from connections.models import Connection
-from providers.errors import (
-    ProviderError,
-    Refused,
-    TooMany,
-    Unauthorised,
-    Unclear,
-    Unreachable,
+from connections.checking import (
+    Checked,
+    ask_line,
+    ask_paddle,
+    ask_vivoldi,
+    check_with,
+    keep_quota,
+    paused_words,
+    unreadable_words,
 )
-from providers.line import BotInfo, LineClient, Quota
+from connections.errors import SecretUnreadable
+from connections.health import note_error
+from connections.keys import make_private_key
+from connections.models import Connection
+from connections.tokens import issue, remember, token_values
+from connections.words import words_for
+from providers.errors import ProviderError
+from providers.line_tokens import LONGEST
+from providers.line_tokens import IssuedToken as Issued
 
-logger = logging.getLogger(__name__)
+__all__ = [
+    "Checked",
+    "check",
+    "discard_key",
+    "keep_quota",
+    "make_key",
+    "note_error",
+    "save_credentials",
+    "use_key",
+    "words_for",
+]
+
 Clock = Callable[[], datetime]
-
-# Seconds for each of the three calls: a person waits for the answer.
-TEST_DEADLINE = 5.0
-MAX_COUNT = 2_147_483_647
-
-
-@dataclass(frozen=True)
-class Checked:
-    """What trying a connection showed, in words for the person who pressed Test."""
-
-    is_ok: bool
-    words: str
+ASKS = {
+    Connection.Provider.LINE: ask_line,
+    Connection.Provider.PADDLE: ask_paddle,
+    Connection.Provider.VIVOLDI: ask_vivoldi,
+}
+# What a LINE token was issued with: where it changes, another one is needed.
+ISSUED_WITH = ("token_kind", "channel_id")
 
 
 def check(connection_id: int, *, clock: Clock = timezone.now) -> Checked:
-    """Ask LINE whose access token this is and how much of the month's quota is used.
+    """Ask the provider who we are there, with the least costly question there is.
 
-    Keeps what it learns: health, quota and, when empty, the account id. Must not run
-    inside a transaction, for it waits for LINE.
+    Keeps what it learns: health, and of LINE quota and, when empty, the account id.
+    Credentials that are refused pause the connection. Must not run inside a
+    transaction, for it waits for the provider.
     """
     try:
         connection = Connection.objects.get(pk=connection_id)
     except SecretUnreadable:
-        return Checked(False, _unreadable())
-    client = line_client(connection, deadline=TEST_DEADLINE)
-    try:
-        bot = client.bot_info()
-    except ProviderError as error:
-        return _note_failure(connection, error, at=clock())
-    problem = _adopt(connection, bot)
-    if problem:
-        connection.note_failures(0, problem, at=clock())
-        return Checked(False, problem)
-    return _note_success(connection, client, bot, clock)
+        return Checked(False, unreadable_words())
+    ask = ASKS[Connection.Provider(connection.provider)]
+    return check_with(ask, connection, clock)
 
 
 def save_credentials(
@@ -68,136 +70,104 @@ def save_credentials(
     access_token: str = "",
     secret: str = "",
     forget_old_secret: bool = False,
+    changed: frozenset[str] = frozenset(),
     clock: Clock = timezone.now,
 ) -> set[str]:
     """Put new credentials into a connection that the caller saves; "" keeps the old.
 
-    Returns the names of the fields that changed.
+    `changed` names the other fields that the caller has changed. Returns the names of
+    the fields that this changed.
     """
-    changed = set()
+    touched = set()
     if access_token:
         connection.access_token = access_token
-        changed.add("access_token")
+        touched.add("access_token")
     if forget_old_secret:
         connection.forget_old_secret()
-        changed |= {"old_secret", "old_secret_until"}
+        touched |= {"old_secret", "old_secret_until"}
     if secret:
-        try:
-            connection.change_secret(secret, at=clock())
-        except SecretUnreadable:  # nothing to keep: its key is gone
-            connection.secret = secret
-            connection.forget_old_secret()
-        changed |= {"secret", "old_secret", "old_secret_until"}
-    return changed
+        touched |= _change_secret(connection, secret, at=clock())
+    if secret or changed.intersection(ISSUED_WITH):
+        touched |= connection.forget_token()
+    return touched
 
 
-def _adopt(connection: Connection, bot: BotInfo) -> str:
-    """Take the account's id over when we have none yet; what is wrong, or ""."""
-    if connection.account_id and connection.account_id != bot.user_id:
-        return _(
-            "This access token belongs to another LINE account, “%(name)s” "
-            "(%(found)s); this connection is for %(ours)s. Paste the token of that "
-            "account, or correct the account id."
-        ) % {
-            "name": bot.display_name,
-            "found": bot.user_id,
-            "ours": connection.account_id,
-        }
+def _change_secret(connection: Connection, secret: str, *, at: datetime) -> set[str]:
     try:
-        with transaction.atomic():
-            Connection.objects.filter(pk=connection.pk, account_id="").update(
-                account_id=bot.user_id
-            )
-    except IntegrityError:
-        return _(
-            "The LINE account “%(name)s” is connected already, under another name. "
-            "Use that connection and delete this one."
-        ) % {"name": bot.display_name}
-    return ""
+        connection.change_secret(secret, at=at)
+    except SecretUnreadable:  # nothing to keep: its key is gone
+        connection.secret = secret
+        connection.forget_old_secret()
+    return {"secret", "old_secret", "old_secret_until"}
 
 
-def _note_success(
-    connection: Connection, client: LineClient, bot: BotInfo, clock: Clock
-) -> Checked:
-    words = _("LINE answers: this is the account “%(name)s” (%(id)s).") % {
-        "name": bot.display_name,
-        "id": bot.basic_id,
-    }
-    try:
-        quota = client.quota()
-    except ProviderError as error:
-        words += " " + _("Its quota could not be read: %(detail)s") % {"detail": error}
-    else:
-        keep_quota(connection.pk, quota)
-        words += " " + _quota_words(quota)
-    connection.note_success(at=clock())
-    if connection.state == Connection.State.PAUSED:
-        words += " " + _("It is still paused: press Resume to send through it again.")
-    return Checked(True, words)
+# --- a key of ours at LINE ----------------------------------------------------------------
 
 
-def keep_quota(connection_id: int, quota: Quota) -> None:
-    """Store the month's quota and its use as LINE tells them."""
-    limit = None if quota.limit is None else min(quota.limit, MAX_COUNT)
+def make_key(connection_id: int) -> None:
+    """Make a key pair for LINE tokens of version 2.1; the one in use stays in use.
+
+    The new one takes over once `use_key` has had a token issued with it. Making
+    another one before that forgets the first.
+    """
     Connection.objects.filter(pk=connection_id).update(
-        quota=limit, quota_used=min(quota.used, MAX_COUNT)
+        next_private_key=make_private_key(), next_key_id=""
     )
 
 
-def _quota_words(quota: Quota) -> str:
-    if quota.limit is None:
-        return _("Messages this month: %(used)s, without a limit.") % {
-            "used": f"{quota.used:,}"
+def discard_key(connection_id: int) -> None:
+    """Forget a key that has not taken over."""
+    Connection.objects.filter(pk=connection_id).update(
+        next_private_key="", next_key_id=""
+    )
+
+
+def use_key(connection_id: int, key_id: str, *, clock: Clock = timezone.now) -> Checked:
+    """Have a token issued with the new key, and only then let it take over.
+
+    `key_id` is what LINE's console calls the new key. The token is used from now on
+    where the connection issues v2.1 tokens. Must not run inside a transaction.
+    """
+    try:
+        row = Connection.objects.get(pk=connection_id)
+    except SecretUnreadable:
+        return Checked(False, unreadable_words())
+    waiting = Connection.objects.filter(pk=row.pk, next_private_key__gt="")
+    if not waiting.update(next_key_id=key_id):
+        if key_id == row.key_id:  # pressed twice
+            return Checked(True, _("This key is in use."))
+        return Checked(False, _("There is no new key here: make one first."))
+    began = clock()
+    row.private_key, row.key_id = row.next_private_key, key_id
+    row.token_kind = Connection.TokenKind.V2_1
+    try:
+        issued = issue(row, at=began)
+    except ProviderError as error:
+        return Checked(False, words_for(error, row))
+    return _promote(row, issued, began)
+
+
+def _promote(row: Connection, issued: Issued, began: datetime) -> Checked:
+    """The new key is proven: it replaces the old one, with its first token."""
+    until = began + timedelta(seconds=min(issued.expires_in, LONGEST))
+    with transaction.atomic():
+        now = Connection.objects.select_for_update().get(pk=row.pk)
+        if now.next_private_key != row.private_key:
+            return Checked(
+                False,
+                _("Meanwhile another key was made here. Use that one instead."),
+            )
+        values: dict[str, object] = {
+            "private_key": row.private_key,
+            "key_id": row.key_id,
         }
-    return _("Messages this month: %(used)s of %(limit)s.") % {
-        "used": f"{quota.used:,}",
-        "limit": f"{quota.limit:,}",
-    }
-
-
-def _note_failure(
-    connection: Connection, error: ProviderError, *, at: datetime
-) -> Checked:
-    words = words_for(error)
-    logger.warning(
-        "connection.test_failed",
-        extra={"connection": connection.pk, "why": type(error).__name__},
-    )
-    if isinstance(error, Unauthorised):
-        connection.pause(words)
-    else:
-        connection.note_failures(1, words, at=at)
-    return Checked(False, words)
-
-
-def words_for(error: ProviderError) -> str:
-    """What went wrong with LINE and what to do about it."""
-    if isinstance(error, Unauthorised):
-        return _(
-            "LINE doesn't accept this access token: issue a new one in the LINE "
-            "Developers console and paste it here."
-        )
-    if isinstance(error, TooMany):
-        return _("LINE is being asked too often. Wait a minute and try again.")
-    if isinstance(error, Refused):
-        return _("LINE says no (%(status)s): %(detail)s") % {
-            "status": error.status,
-            "detail": error,
-        }
-    if isinstance(error, Unreachable):
-        return _(
-            "LINE could not be reached from this server. Check that it may open "
-            "connections to %(host)s. (%(detail)s)"
-        ) % {"host": urlsplit(settings.LINE_API_URL).hostname, "detail": error}
-    if isinstance(error, Unclear):
-        return _(
-            "LINE did not answer properly. Try again in a minute. (%(detail)s)"
-        ) % {"detail": error}
-    return _("LINE's answer could not be understood: %(detail)s") % {"detail": error}
-
-
-def _unreadable() -> str:
-    return _(
-        "The stored credentials cannot be read: the key they were encrypted with is "
-        "no longer in FIELD_KEYS. Paste the access token and the channel secret again."
-    )
+        values |= {"next_private_key": "", "next_key_id": ""}
+        if now.token_kind == Connection.TokenKind.V2_1:
+            values |= token_values(issued, began=began, until=until)
+            values |= {"renewing_until": None, "rejected_at": None}
+        Connection.objects.filter(pk=row.pk).update(**values)
+        remember(row.pk, issued, began=began, until=until)
+    words = _("LINE has issued a token for this key: the key is in use from now on.")
+    if now.state == Connection.State.PAUSED:
+        words += " " + paused_words()
+    return Checked(True, words)

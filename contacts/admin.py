@@ -23,6 +23,7 @@ from unfold.contrib.filters.admin import (
 )
 from unfold.decorators import action, display
 
+from connections.models import SECRETS as ACCOUNT_SECRETS
 from connections.usage import is_pointed_at
 from contacts.errors import ContactError
 from contacts.forms import AddToListForm, ContactForm, ImportForm
@@ -39,11 +40,7 @@ from contacts.services import (
 
 SHOWN_ROWS = 20
 SHOWN_PROBLEMS = 100
-SECRETS = (
-    "connection__access_token",
-    "connection__secret",
-    "connection__old_secret",
-)
+SECRETS = tuple(f"connection__{name}" for name in ACCOUNT_SECRETS)
 
 
 class MembershipInline(TabularInline):

@@ -12,7 +12,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from connections.models import Connection
+from connections.models import SECRETS, Connection
 from contacts.importing import MAX_BYTES, is_line_user_id
 from contacts.models import Contact, ContactList
 
@@ -106,7 +106,7 @@ class ImportForm(ListChoiceForm):
         super().__init__(*args, **kwargs)
         accounts = Connection.objects.filter(provider=Connection.Provider.LINE)
         self.fields["connection"].queryset = accounts.defer(  # type: ignore[attr-defined]
-            "access_token", "secret", "old_secret"
+            *SECRETS
         )
         self.fields["contact_list"].label = _("Put them on the list")
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 from connections.clients import line_client
 from connections.errors import SecretUnreadable
 from connections.models import Connection
-from connections.services import words_for
+from connections.services import note_error
 from contacts.models import Contact
 from providers.errors import ProviderError, Refused, TooMany, Unauthorised
 from providers.line import Profile
@@ -78,11 +78,13 @@ def _ask(contact: Contact, clock: Clock) -> bool:
         return False
     if connection is None or not contact.line_user_id:
         return True
-    client = line_client(connection, deadline=min(DEADLINE, settings.SEND_DEADLINE))
+    client = None
     try:
+        client = line_client(connection, deadline=min(DEADLINE, settings.SEND_DEADLINE))
         profile = client.profile(contact.line_user_id)
     except Unauthorised as error:
-        connection.pause(words_for(error))
+        token = client.access_token if client else ""
+        note_error(connection.pk, error, at=clock(), token=token)
         return False
     except ProviderError as error:
         # A clear no is about this contact; anything else about the account.

@@ -1,5 +1,6 @@
 """A small shop to look at: two stores, people of each role, campaigns, contacts, a CSV."""
 
+import base64
 import io
 import secrets
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import environ
+from cryptography.hazmat.primitives import serialization
 from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.core.files.base import ContentFile
@@ -68,7 +70,10 @@ def make_example(secret: str) -> None:
     move(make_coffee(manager).pk, "activate")
     move(make_cake(manager).pk, "activate")
     make_bag(manager).stores.set(stores[:1])
+    move(make_beans(manager).pk, "activate")
     write_csv(settings.VAR_DIR / "example" / "serials.csv")
+    make_paddle()
+    make_vivoldi()
     regulars = ContactList.objects.create(name="Regulars")
     Membership.objects.bulk_create(
         Membership(contact_list=regulars, contact=contact)
@@ -93,7 +98,7 @@ def make_coffee(manager: User) -> Campaign:
         button_colour="#8A3B12",
     )
     coffee.image.save("coffee.png", ContentFile(draw_cup()))
-    make_batch(coffee, 300, by=manager)
+    make_batch(coffee, 300, name="First cups", prefix="CUP-", by=manager)
     return coffee
 
 
@@ -133,6 +138,24 @@ def make_bag(manager: User) -> Campaign:
     )
 
 
+def make_beans(manager: User) -> Campaign:
+    """Nothing stands against publishing it at all three providers of the sandbox."""
+    beans = make_campaign(
+        manager,
+        name="10% off beans online",
+        instructions="Type the code at the checkout, or show it in the shop.",
+        benefit=Campaign.Benefit.PERCENTAGE,
+        benefit_value=10,
+        currency="USD",  # of the sandbox's balance at Paddle
+        barcode=Campaign.Barcode.QR,
+        background_colour="#FDF3EC",
+        text_colour="#3B2A1A",
+        button_colour="#8A3B12",
+    )
+    make_batch(beans, 40, name="Online", prefix="BEAN-", by=manager)
+    return beans
+
+
 def make_person(login: Login, secret: str) -> User:
     first, _, last = login.full_name.partition(" ")
     user = User.objects.create_user(
@@ -154,13 +177,55 @@ def make_contacts() -> list[Contact]:
         access_token=env.str("SANDBOX_LINE_TOKEN", default=""),
         secret=env.str("SANDBOX_LINE_SECRET", default=""),
     )
-    hook_key = env.str("SANDBOX_HOOK_KEY", default="")
-    if hook_key:
-        Connection.objects.filter(pk=connection.pk).update(hook_key=hook_key)
+    keep_hook_key(connection, env.str("SANDBOX_HOOK_KEY", default=""))
     return Contact.objects.bulk_create(
         Contact(connection=connection, name=name, line_user_id=user_id)
         for name, user_id in friends()
     )
+
+
+def make_paddle() -> None:
+    """The sandbox's Paddle account, if `make run` wrote one down."""
+    auth_code = env.str("SANDBOX_PADDLE_AUTH_CODE", default="")
+    if auth_code:
+        connection = Connection.objects.create(
+            provider=Connection.Provider.PADDLE,
+            name="Paddle (sandbox)",
+            account_id=env.str("SANDBOX_PADDLE_VENDOR_ID", default=""),
+            access_token=auth_code,
+            public_key=public_half(env.str("SANDBOX_PADDLE_KEY", default="")),
+        )
+        keep_hook_key(connection, env.str("SANDBOX_PADDLE_HOOK_KEY", default=""))
+
+
+def make_vivoldi() -> None:
+    """The sandbox's Vivoldi account, if `make run` wrote one down."""
+    api_key = env.str("SANDBOX_VIVOLDI_API_KEY", default="")
+    if api_key:
+        connection = Connection.objects.create(
+            provider=Connection.Provider.VIVOLDI,
+            name="Vivoldi (sandbox)",
+            access_token=api_key,
+            secret=env.str("SANDBOX_VIVOLDI_SECRET", default=""),
+        )
+        keep_hook_key(connection, env.str("SANDBOX_VIVOLDI_HOOK_KEY", default=""))
+
+
+def keep_hook_key(connection: Connection, hook_key: str) -> None:
+    """Let webhooks come in under the address that the sandbox was told."""
+    if hook_key:
+        Connection.objects.filter(pk=connection.pk).update(hook_key=hook_key)
+
+
+def public_half(text: str) -> str:
+    """The PEM of a private key (DER, in base64); empty for none."""
+    if not text:
+        return ""
+    key = serialization.load_der_private_key(base64.b64decode(text), password=None)
+    pem = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return pem.decode()
 
 
 def make_campaign(by: User, **fields: object) -> Campaign:
@@ -180,11 +245,13 @@ def make_codes(count: int, prefix: str) -> list[str]:
     return list(codes)
 
 
-def make_batch(campaign: Campaign, count: int, *, by: User) -> None:
+def make_batch(
+    campaign: Campaign, count: int, *, name: str, prefix: str, by: User
+) -> None:
     """A ready batch of one-time serials, as an import leaves it."""
     batch = Batch.objects.create(
         campaign=campaign,
-        name="First cups",
+        name=name,
         kind=Batch.Kind.IMPORTED,
         state=Batch.State.READY,
         lines=count,
@@ -200,7 +267,7 @@ def make_batch(campaign: Campaign, count: int, *, by: User) -> None:
         Serial(
             campaign=campaign, batch=batch, pos=pos, code=code, code_key=code.lower()
         )
-        for pos, code in enumerate(make_codes(count, "CUP-"), start=1)
+        for pos, code in enumerate(make_codes(count, prefix), start=1)
     )
 
 

@@ -23,7 +23,7 @@ LEFT_OUT = STANDARD | {"request", "data"}
 REST = r'(?:[^"\\]|\\.)*'
 SECRETS = [
     (re.compile(r"/c/+[^\s\"'?#…\\]{4,}"), "/c/…"),
-    (re.compile(r"/hooks/line/+[^\s\"'?#…\\]{4,}"), "/hooks/line/…"),
+    (re.compile(r"/hooks/([a-z]+)/+[^\s\"'?#…\\]{4,}"), r"/hooks/\1/…"),
     # A coupon's token behind an address that we do not have.
     (re.compile(r"(?<=/)[A-Za-z0-9_-]{24}(?![A-Za-z0-9_-])"), "…"),
     (re.compile(r"U[0-9a-f]{32}(?![0-9A-Za-z])"), "U…"),

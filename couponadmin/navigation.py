@@ -23,6 +23,7 @@ GROUPS: list[tuple[Any, list[tuple[Any, str, str, str]]]] = [
                 "reports_redemptionrecord",
                 "coupons.view_coupon",
             ),
+            (_("Sync"), "sync", "sync_publication", "sync.view_publication"),
             (_("Groups"), "folder", "campaigns_group", "campaigns.view_group"),
             (
                 _("Templates"),

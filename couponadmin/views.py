@@ -20,6 +20,7 @@ from django.views.static import serve
 from couponadmin.middleware import is_away, try_again
 from couponadmin.version import VERSION
 from coupons.logo import shop_logo
+from sync.pictures import barcode_of
 
 
 @require_safe
@@ -58,6 +59,18 @@ def shop_picture(request: HttpRequest, name: str) -> HttpResponse:
     if logo is None or logo.name != name:
         raise Http404
     response = HttpResponse(logo.content, content_type=logo.content_type)
+    response["Cache-Control"] = "public, max-age=31536000, immutable"
+    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    return response
+
+
+@require_safe
+def barcode_picture(request: HttpRequest, name: str) -> HttpResponse:
+    """A fixed code's barcode, for providers to fetch. Its name says all, so it is kept."""
+    picture = barcode_of(name)
+    if picture is None:
+        raise Http404
+    response = HttpResponse(picture, content_type="image/png")
     response["Cache-Control"] = "public, max-age=31536000, immutable"
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"
     return response

@@ -141,6 +141,7 @@ def run(
     *,
     seconds: float = 25,
     chunk: int = CHUNK,
+    window: int = WINDOW,
     clock: Clock = timezone.now,
 ) -> bool:
     """Give the coupons of a change their new ends, chunk by chunk; True when more is left.
@@ -151,7 +152,7 @@ def run(
     lease = _take_lease(change_id, clock())
     ends = time.monotonic() + seconds
     while lease is not None and time.monotonic() < ends:
-        lease = _next_lease(change_id, lease, chunk, clock)
+        lease = _next_lease(change_id, lease, chunk, clock, window)
     if lease is None:
         return False
     # Over at once, not empty: the ledger's audit reads from it when somebody was there.
@@ -176,22 +177,26 @@ def _mine(change_id: int, lease: datetime) -> QuerySet[EndsChange]:
 
 
 def _next_lease(
-    change_id: int, lease: datetime, chunk: int, clock: Clock
+    change_id: int,
+    lease: datetime,
+    chunk: int,
+    clock: Clock,
+    window: int = WINDOW,
 ) -> datetime | None:
     kept: list[datetime | None] = []
-    again(lambda: kept.append(_change_some(change_id, lease, chunk, clock)))
+    again(lambda: kept.append(_change_some(change_id, lease, chunk, clock, window)))
     return kept[-1]
 
 
 @transaction.atomic
 def _change_some(
-    change_id: int, lease: datetime, chunk: int, clock: Clock
+    change_id: int, lease: datetime, chunk: int, clock: Clock, window: int
 ) -> datetime | None:
     """One chunk; the renewed lease, or None when there is nothing more to do here."""
     change = _mine(change_id, lease).select_for_update().first()
     if change is None:
         return None
-    until = min(change.done_to + WINDOW, change.last_id)
+    until = min(change.done_to + window, change.last_id)
     ids = list(_next_ids(change, until)[:chunk])
     done_to = ids[-1] if len(ids) == chunk else until
     changed = _give_ends(change, done_to)

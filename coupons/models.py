@@ -287,6 +287,9 @@ class Verification(models.Model):
         BUTTON = "button", _("button")
         PASSWORD = "password", _("store password")  # noqa: S105
         API = "api", _("API")
+        # Used there, which no store of ours has seen.
+        PADDLE = "paddle", _("Paddle")
+        VIVOLDI = "vivoldi", _("Vivoldi")
 
     coupon = models.ForeignKey(Coupon, models.PROTECT, related_name="verifications")
     store = models.ForeignKey(
@@ -315,7 +318,14 @@ class Verification(models.Model):
                 name="verification_one_live",
             ),
         ]
-        indexes = [models.Index(fields=["store", "-at"], name="verification_of_day")]
+        indexes = [
+            models.Index(fields=["store", "-at"], name="verification_of_day"),
+            models.Index(
+                fields=["undone_at"],
+                condition=Q(undone_at__isnull=False),
+                name="verification_undone",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.coupon_id} · {self.store_id}"

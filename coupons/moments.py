@@ -81,11 +81,19 @@ class Moment:
         """Whether it is the end of a day, so that the day alone says it."""
         return self.is_end and self.at.astimezone(self.zone).time() == time.min
 
+    @property
+    def for_staff(self) -> datetime:
+        """Its date and time of day in the zone, to be written in figures."""
+        return self.at.astimezone(self.zone) - self._back
+
+    @property
+    def _back(self) -> timedelta:
+        # To people a coupon "until 31 December" ends that day, not on the next.
+        return timedelta(minutes=1 if self.is_whole_day else 0)
+
     def _written(self, name: str) -> str:
-        # To customers a coupon "until 31 December" ends that day, not on the next.
-        back = timedelta(minutes=1 if self.is_whole_day else 0)
         at = self.at.astimezone(UTC)
-        return written(at, self.zone, back, name, get_language() or "")
+        return written(at, self.zone, self._back, name, get_language() or "")
 
     @property
     def clock(self) -> str:
@@ -96,6 +104,18 @@ class Moment:
         """Seconds east of UTC."""
         shift = self.at.astimezone(self.zone).utcoffset() or timedelta(0)
         return int(shift.total_seconds())
+
+
+def local(
+    campaign: Campaign, at: datetime, *, is_end: bool = False, has_seconds: bool = False
+) -> str:
+    """An instant as staff read it everywhere: 2026-12-31 23:59 (Asia/Tokyo).
+
+    An end at midnight is the last minute of the day before, as in forms and lists.
+    """
+    told = Moment(at, campaign.zone, is_end=is_end).for_staff
+    shape = "%Y-%m-%d %H:%M:%S" if has_seconds else "%Y-%m-%d %H:%M"
+    return f"{told:{shape}} ({campaign.time_zone})"
 
 
 @lru_cache(maxsize=2_000)

@@ -339,14 +339,60 @@ def _verify(
         raise CouponError("invalid")
     at = clock()
     check_may_verify(coupon, store=store, way=way, at=at)
+    return _record_verified(
+        coupon, Verification(store=store, way=way, at=at), source=source
+    )
+
+
+def _record_verified(
+    coupon: Coupon, verification: Verification, *, source: Source
+) -> Verification:
+    """Move a locked coupon on, and keep who took it."""
+    at, store = verification.at, verification.store
     coupon.verify(at=at)
+    verification.coupon, verification.staff = coupon, source.actor
     with backstop("already_verified"):
-        verification = Verification.objects.create(
-            coupon=coupon, store=store, staff=source.actor, way=way, at=at
-        )
+        verification.save(force_insert=True)
     record(Event.Kind.VERIFIED, [coupon], at=at, source=source, store=store)
     count_steps(coupon.campaign_id, coupon.batch, verified=1)
     return verification
+
+
+@retrying
+@transaction.atomic
+def verify_elsewhere(
+    coupon_id: int,
+    *,
+    way: Verification.Way,
+    told_at: datetime | None = None,
+    clock: Clock = timezone.now,
+) -> Verification:
+    """Note that a provider has taken a redeemed coupon, once; no store has seen it.
+
+    It is a fact: neither the coupon's end nor a pause of its campaign changes it.
+    `told_at` is the provider's time, kept as a till's. Raises CouponError: invalid,
+    not_needed, revoked, already_verified (facts: the live verification), not_redeemed.
+    """
+    coupon = _lock(pk=coupon_id)
+    if coupon is None:
+        raise CouponError("invalid")
+    at = clock()
+    check_used_elsewhere(coupon)
+    return _record_verified(
+        coupon, Verification(way=way, at=at, pos_time=told_at), source=Source(way)
+    )
+
+
+def check_used_elsewhere(coupon: Coupon) -> None:
+    """Refuse what a provider's word can't verify, with the reason that helps most."""
+    if coupon.status == Status.REVOKED:
+        raise CouponError("revoked")
+    if coupon.status == Status.VERIFIED:
+        raise CouponError("already_verified", verification=live_verification(coupon))
+    if coupon.campaign.verifying == Campaign.Verifying.NONE:
+        raise CouponError("not_needed")
+    if coupon.status != Status.REDEEMED:
+        raise CouponError("not_redeemed")
 
 
 # Their forms are on the customer's page only where the campaign asks for them; a scan does

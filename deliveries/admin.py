@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, cast
 from uuid import uuid4
 
@@ -12,19 +13,27 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from django.shortcuts import get_object_or_404, redirect
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path, reverse_lazy
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_GET, require_POST
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
+from campaigns.models import Campaign
+from connections.models import Connection
 from contacts.models import ContactList
+from coupons.moments import local
 from deliveries import services
 from deliveries.errors import DeliveryError
-from deliveries.forms import PressForm, SendForm, accounts, campaigns_to_send
+from deliveries.forms import (
+    AudienceForm,
+    PressForm,
+    SendForm,
+    accounts,
+    campaigns_to_send,
+)
 from deliveries.messages import preview_for
 from deliveries.models import Delivery, Dispatch
 from deliveries.preparing import Reason
@@ -32,6 +41,7 @@ from deliveries.preparing import Reason
 State = Delivery.State
 View = Callable[[HttpRequest, Delivery], HttpResponseBase]
 SHOWN_NOES = 50
+SEND = reverse_lazy("admin:deliveries_delivery_send")
 STATE_COLOURS = {
     State.PREPARING: "info",
     State.READY: "info",
@@ -77,6 +87,17 @@ def is_working(delivery: Delivery) -> bool:
     return delivery.state in (State.PREPARING, State.READY)
 
 
+def period_of(delivery: Delivery) -> str:
+    """When LINE's own coupon can be used; empty where that is not known."""
+    starts, ends = delivery.native_starts_at, delivery.native_ends_at
+    if starts is None or ends is None:
+        return ""
+    return _("From %(start)s until %(end)s") % {
+        "start": local(delivery.campaign, starts),
+        "end": local(delivery.campaign, ends, is_end=True),
+    }
+
+
 def state_words(delivery: Delivery) -> str:
     if delivery.state == State.READY and delivery.send_at > timezone.now():
         return _("planned")
@@ -100,13 +121,14 @@ class DeliveryAdmin(ModelAdmin):
     list_display = (
         "campaign",
         "to",
+        "shown_kind",
         "shown_state",
         "progress",
         "shown_send_at",
         "created_by",
     )
     list_display_links = ("campaign",)
-    list_filter = ("state",)
+    list_filter = ("state", "kind")
     list_select_related = ("campaign", "contact_list", "contact", "created_by")
     search_fields = ("campaign__name", "contact_list__name")
     ordering = ("-pk",)
@@ -120,6 +142,10 @@ class DeliveryAdmin(ModelAdmin):
     def to(self, delivery: Delivery) -> str:
         return str(delivery.contact_list or delivery.contact)
 
+    @admin.display(description=gettext_lazy("message"), ordering="kind")
+    def shown_kind(self, delivery: Delivery) -> str:
+        return str(delivery.get_kind_display())
+
     @display(description=gettext_lazy("state"), ordering="state", label=STATE_COLOURS)
     def shown_state(self, delivery: Delivery) -> tuple[str, str]:
         return delivery.state, state_words(delivery)
@@ -132,9 +158,7 @@ class DeliveryAdmin(ModelAdmin):
 
     @admin.display(description=gettext_lazy("send at"), ordering="send_at")
     def shown_send_at(self, delivery: Delivery) -> str:
-        zone = delivery.campaign.zone
-        local = date_format(delivery.send_at.astimezone(zone), "DATETIME_FORMAT")
-        return f"{local} ({zone.key})"
+        return local(delivery.campaign, delivery.send_at)
 
     def has_delete_permission(
         self, request: HttpRequest, obj: Delivery | None = None
@@ -144,8 +168,7 @@ class DeliveryAdmin(ModelAdmin):
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        url = reverse("admin:deliveries_delivery_send")
-        return redirect(f"{url}?{request.GET.urlencode()}")
+        return redirect(f"{SEND}?{request.GET.urlencode()}")
 
     def change_view(
         self,
@@ -226,7 +249,9 @@ class DeliveryAdmin(ModelAdmin):
             "has_lists": ContactList.objects.exists(),
             "has_accounts": accounts().exists(),
         }
-        return self.page(request, "send.html", _("New delivery"), form=form, **lacks)
+        return self.page(
+            request, "send.html", _("New delivery"), form=form, action=SEND, **lacks
+        )
 
     def take(self, request: HttpRequest, form: SendForm) -> HttpResponseBase:
         given = form.cleaned_data
@@ -252,8 +277,8 @@ class DeliveryAdmin(ModelAdmin):
         """Who gets what, who is left out and why, before anything happens."""
         given = form.cleaned_data
         campaign, connection = given["campaign"], given["connection"]
-        send_at = given["send_at"] or timezone.now()
-        services.check_may_start(campaign, connection, send_at=send_at)
+        at = given["send_at"] or timezone.now()
+        services.check_may_start(campaign, connection, send_at=at)
         count = services.count_audience(
             campaign,
             connection,
@@ -261,23 +286,19 @@ class DeliveryAdmin(ModelAdmin):
             contact=given["contact"],
         )
         supply = services.supply_of(campaign)
-        quota = connection.quota
-        left = None if quota is None else max(quota - (connection.quota_used or 0), 0)
         return self.page(
             request,
             "check.html",
             _("Check before sending"),
             given=given,
-            kept=_kept(request),
+            action=SEND,
+            kept=kept_of(request, SendForm),
             press=press,
-            count=count,
-            left_out=[(REASONS[why], n) for why, n in count.left_out.most_common()],
-            duration=duration_words(count.seconds),
-            quota_left=left,
-            is_quota_short=left is not None and left < count.recipients,
             supply=supply,
             is_supply_short=supply.is_short_for(count.recipients),
             preview=preview_for(campaign, given["kind"], given["text"]),
+            **count_shown(count, connection),
+            **times_shown(campaign, given["send_at"]),
         )
 
     def progress_page(
@@ -297,6 +318,9 @@ class DeliveryAdmin(ModelAdmin):
             buttons=BUTTONS.get(State(delivery.state), ()) if may_change else (),
             noes=noes.select_related("contact").order_by("pk")[:SHOWN_NOES],
             is_planned=delivery.send_at > timezone.now(),
+            sends_at=local(delivery.campaign, delivery.send_at),
+            made_at=local(delivery.campaign, delivery.created_at),
+            period=period_of(delivery),
         )
 
     def state(self, request: HttpRequest, delivery: Delivery) -> HttpResponseBase:
@@ -333,7 +357,24 @@ def _asked(request: HttpRequest) -> SendForm:
     )
 
 
-def _kept(request: HttpRequest) -> list[tuple[str, str]]:
+def kept_of(request: HttpRequest, form: type[AudienceForm]) -> list[tuple[str, str]]:
     """The form's own fields as they were posted, to be posted once more."""
-    names = {*SendForm.base_fields, "send_at_0", "send_at_1"}
+    names = {*form.base_fields, "send_at_0", "send_at_1"}
     return [(n, str(value)) for n, value in request.POST.items() if n in names]
+
+
+def count_shown(count: services.Count, connection: Connection) -> dict[str, Any]:
+    """What the check page says of how many get it, what it costs and who does not."""
+    quota = connection.quota
+    left = None if quota is None else max(quota - (connection.quota_used or 0), 0)
+    return {
+        "count": count,
+        "left_out": [(REASONS[why], n) for why, n in count.left_out.most_common()],
+        "duration": duration_words(count.seconds),
+        "quota_left": left,
+        "is_quota_short": left is not None and left < count.recipients,
+    }
+
+
+def times_shown(campaign: Campaign, send_at: datetime | None) -> dict[str, str]:
+    return {"sends_at": local(campaign, send_at) if send_at else ""}

@@ -23,6 +23,10 @@ from connections.models import Connection
 from contacts.models import Contact, ContactList
 from deliveries.errors import DeliveryError
 from deliveries.models import Delivery
+from providers.line_messages import MAX_TAG, is_tag
+
+# A message of LINE's own coupon starts from the coupon, not from here.
+OWN_KINDS = (Delivery.Kind.CARD, Delivery.Kind.TEXT)
 
 
 def campaigns_to_send() -> Any:
@@ -44,20 +48,9 @@ def native_pickers() -> Any:
     return widget
 
 
-class SendForm(forms.Form):
-    """A campaign, to whom, as what, when."""
+class AudienceForm(forms.Form):
+    """To whom, and when."""
 
-    campaign = forms.ModelChoiceField(
-        Campaign.objects.none(),
-        label=_("Campaign"),
-        empty_label=_("Choose a campaign"),
-        widget=UnfoldAdminSelectWidget(),
-        help_text=_("Only active campaigns can be sent."),
-        error_messages={
-            "required": _("Choose a campaign."),
-            "invalid_choice": _("This campaign is not active. Choose another one."),
-        },
-    )
     contact_list = forms.ModelChoiceField(
         ContactList.objects.none(),
         label=_("List"),
@@ -74,29 +67,6 @@ class SendForm(forms.Form):
             "For a test: the contact's name, LINE user id, or the shop's own id."
         ),
     )
-    connection = forms.ModelChoiceField(
-        Connection.objects.none(),
-        label=_("LINE account"),
-        empty_label=_("Choose a LINE account"),
-        error_messages={"required": _("Choose the LINE account to send from.")},
-        widget=UnfoldAdminSelectWidget(),
-    )
-    kind = forms.ChoiceField(
-        label=_("Message"),
-        choices=[(value, capfirst(label)) for value, label in Delivery.Kind.choices],
-        initial=Delivery.Kind.CARD,
-        widget=UnfoldAdminRadioSelectWidget(radio_style=1),
-    )
-    text = forms.CharField(
-        label=_("Words before the link"),
-        required=False,
-        max_length=500,
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
-        help_text=_(
-            "Only for a text. The card is drawn from the campaign: its image, benefit, "
-            "dates and colours."
-        ),
-    )
     send_at = ZonedDateTimeField(
         is_end=False,
         widget=native_pickers(),
@@ -107,23 +77,13 @@ class SendForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        campaigns = campaigns_to_send()
-        self._choose("campaign", campaigns)
-        self._choose("contact_list", ContactList.objects.all())
-        self._choose("connection", accounts())
-        chosen = self.data.get("campaign") or self.initial.get("campaign")
-        if str(chosen or "").isdecimal() and len(str(chosen)) < 18:
-            campaign = campaigns.filter(pk=chosen).first()
-            if campaign is not None:
-                self.fields["send_at"].zone = campaign.zone  # type: ignore[attr-defined]
+        self._offer("contact_list", ContactList.objects.all())
 
-    def _choose(self, name: str, rows: Any) -> None:
-        """Offer these rows; when there is only one it is chosen already."""
+    def _offer(self, name: str, rows: Any) -> None:
         self.fields[name].queryset = rows  # type: ignore[attr-defined]
-        if name == "connection" and not self.is_bound:
-            only = list(rows[:2])
-            if len(only) == 1:
-                self.initial.setdefault(name, only[0].pk)
+
+    def _write_times_in(self, campaign: Campaign) -> None:
+        self.fields["send_at"].zone = campaign.zone  # type: ignore[attr-defined]
 
     def clean_contact(self) -> Contact | None:
         """The one contact that these words name."""
@@ -151,16 +111,117 @@ class SendForm(forms.Form):
             if has_list:
                 words = gettext("Choose a list or one contact, not both.")
             self.add_error("contact_list", words)
+        return given
+
+    def refuse(self, problem: DeliveryError) -> None:
+        """Show a service's no at the field it is about."""
+        field = FIELDS.get(problem.code)
+        self.add_error(
+            field if field in self.fields else None,
+            ValidationError(problem.message, problem.code),
+        )
+
+
+class SendForm(AudienceForm):
+    """A campaign, to whom, as what, when."""
+
+    campaign = forms.ModelChoiceField(
+        Campaign.objects.none(),
+        label=_("Campaign"),
+        empty_label=_("Choose a campaign"),
+        widget=UnfoldAdminSelectWidget(),
+        help_text=_("Only active campaigns can be sent."),
+        error_messages={
+            "required": _("Choose a campaign."),
+            "invalid_choice": _("This campaign is not active. Choose another one."),
+        },
+    )
+    connection = forms.ModelChoiceField(
+        Connection.objects.none(),
+        label=_("LINE account"),
+        empty_label=_("Choose a LINE account"),
+        error_messages={"required": _("Choose the LINE account to send from.")},
+        widget=UnfoldAdminSelectWidget(),
+    )
+    kind = forms.ChoiceField(
+        label=_("Message"),
+        choices=[(kind.value, capfirst(kind.label)) for kind in OWN_KINDS],
+        initial=Delivery.Kind.CARD,
+        widget=UnfoldAdminRadioSelectWidget(radio_style=1),
+    )
+    text = forms.CharField(
+        label=_("Words before the link"),
+        required=False,
+        max_length=500,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
+        help_text=_(
+            "Only for a text. The card is drawn from the campaign: its image, benefit, "
+            "dates and colours."
+        ),
+    )
+    field_order = (
+        "campaign",
+        "contact_list",
+        "contact",
+        "connection",
+        "kind",
+        "text",
+        "send_at",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        campaigns = campaigns_to_send()
+        self._offer("campaign", campaigns)
+        self._offer("connection", accounts())
+        if not self.is_bound:
+            self._choose_only_account()
+        chosen = self.data.get("campaign") or self.initial.get("campaign")
+        if str(chosen or "").isdecimal() and len(str(chosen)) < 18:
+            campaign = campaigns.filter(pk=chosen).first()
+            if campaign is not None:
+                self._write_times_in(campaign)
+
+    def _choose_only_account(self) -> None:
+        only = list(accounts()[:2])
+        if len(only) == 1:
+            self.initial.setdefault("connection", only[0].pk)
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean()
         if given.get("kind") == Delivery.Kind.TEXT and not given.get("text"):
             self.add_error("text", gettext("Write the words of the message."))
         if given.get("kind") == Delivery.Kind.CARD:
             given["text"] = ""
         return given
 
-    def refuse(self, problem: DeliveryError) -> None:
-        """Show a service's no at the field it is about."""
-        field = FIELDS.get(problem.code)
-        self.add_error(field, ValidationError(problem.message, problem.code))
+
+class NativeForm(AudienceForm):
+    """LINE's own coupon of a campaign: to whom, under which tag, when."""
+
+    tag = forms.CharField(
+        label=_("Delivery tag"),
+        required=False,
+        max_length=MAX_TAG,
+        widget=UnfoldAdminTextInputWidget(),
+        help_text=_(
+            "LINE's manager counts who opened, got and used the coupon under this name. "
+            "Letters A to Z, digits and _; left empty, it says “Unknown”."
+        ),
+    )
+    field_order = ("contact_list", "contact", "tag", "send_at")
+
+    def __init__(self, *args: Any, campaign: Campaign, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._write_times_in(campaign)
+
+    def clean_tag(self) -> str:
+        tag: str = self.cleaned_data["tag"]
+        if not is_tag(tag):
+            raise ValidationError(
+                gettext("Use only letters A to Z, digits and _ in the delivery tag.")
+            )
+        return tag
 
 
 FIELDS = {
@@ -172,6 +233,7 @@ FIELDS = {
     "not_line": "connection",
     "connection_paused": "connection",
     "bad_message": "text",
+    "bad_tag": "tag",
     "nobody": "contact_list",
 }
 

@@ -21,6 +21,7 @@ from providers.line_messages import (
     CardColours,
     Message,
     coupon_card,
+    coupon_message,
     fill,
     template_bytes,
     text_message,
@@ -35,6 +36,8 @@ class Preview:
 
     lines: list[dict[str, str]] = field(default_factory=list)
     text: str = ""
+    title: str = ""  # of LINE's own coupon, and when it can be used
+    period: str = ""
     image_url: str = ""
     background: str = ""
     button: str = ""
@@ -73,6 +76,48 @@ def preview_for(campaign: Campaign, kind: str, text: str = "") -> Preview:
     except ValueError as error:
         raise _bad_message(error) from None
     return preview_of(message)
+
+
+def native_template(coupon_id: str, *, tag: str = "") -> str:
+    """The same of LINE's own coupon, which needs no language and has no link.
+
+    Raises DeliveryError `bad_tag`.
+    """
+    try:
+        body = template_bytes([coupon_message(coupon_id, tag=tag)])
+    except ValueError as error:
+        raise DeliveryError(
+            "bad_tag",
+            _("LINE would not take this message: %(why)s Correct the delivery tag.")
+            % {"why": error},
+        ) from None
+    return f"\t{body.decode()}"
+
+
+def native_preview(delivery: Delivery) -> Preview:
+    """LINE's own coupon as the chat shows it, with the picture that LINE was given."""
+    campaign = delivery.campaign
+    return Preview(
+        title=delivery.native_title,
+        period=native_period(delivery),
+        image_url=_image_url(campaign),
+    )
+
+
+def native_period(delivery: Delivery) -> str:
+    """When LINE's own coupon can be used, in the campaign's zone; empty: not known."""
+    zone = delivery.campaign.zone
+    starts, ends = delivery.native_starts_at, delivery.native_ends_at
+    if ends is None:
+        return ""
+    last = Moment(ends, zone, is_end=True)
+    if starts is None:
+        return _("Until %(when)s") % {"when": last.without_zone}
+    first = Moment(starts, zone)
+    return _("%(first)s to %(last)s") % {
+        "first": first.without_zone,
+        "last": last.words,
+    }
 
 
 def _bad_message(error: ValueError) -> DeliveryError:

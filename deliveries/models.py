@@ -27,6 +27,7 @@ class Delivery(models.Model):
     class Kind(models.TextChoices):
         CARD = "card", _("card with a button")
         TEXT = "text", _("text with a link")
+        NATIVE = "native", _("LINE's own coupon")
 
     class State(models.TextChoices):
         PREPARING = "preparing", _("being prepared")
@@ -67,6 +68,14 @@ class Delivery(models.Model):
     )
     kind = models.CharField(_("message"), max_length=6, choices=Kind, default=Kind.CARD)
     text = models.CharField(_("words before the link"), max_length=500, blank=True)
+    # Of LINE's own coupon: its id and name there, and when it can be used. It has no
+    # coupon rows here; nothing of it is counted as sent, redeemed or verified.
+    native_coupon_id = models.CharField(max_length=200, blank=True, editable=False)
+    native_title = models.CharField(max_length=300, blank=True, editable=False)
+    native_starts_at = models.DateTimeField(null=True, editable=False)
+    native_ends_at = models.DateTimeField(null=True, editable=False)
+    # What this way to the coupon is called in the statistics of LINE's manager.
+    delivery_tag = models.CharField(_("delivery tag"), max_length=30, blank=True)
     send_at = models.DateTimeField(_("send at"))
     state = models.CharField(
         _("state"), max_length=10, choices=State, default=State.PREPARING
@@ -102,6 +111,13 @@ class Delivery(models.Model):
         verbose_name = _("delivery")
         verbose_name_plural = _("deliveries")
         ordering = ["-pk"]
+        indexes = [
+            models.Index(
+                fields=["native_coupon_id"],
+                condition=~Q(native_coupon_id=""),
+                name="delivery_of_native",
+            ),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=Q(contact=None, contact_list__isnull=False)
@@ -111,6 +127,11 @@ class Delivery(models.Model):
             models.CheckConstraint(
                 condition=Q(coupon=None) | Q(contact__isnull=False),
                 name="delivery_of_coupon_has_contact",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="native", coupon=None) & ~Q(native_coupon_id="")
+                | ~Q(kind="native") & Q(native_coupon_id="", delivery_tag=""),
+                name="delivery_native_has_id",
             ),
             models.CheckConstraint(
                 condition=Q(
@@ -125,6 +146,15 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.campaign} → {self.contact_list or self.contact}"
+
+    @property
+    def is_native(self) -> bool:
+        """Whether it sends LINE's own coupon, in place of a link to one of ours."""
+        return self.kind == self.Kind.NATIVE
+
+    def is_native_over(self, at: datetime) -> bool:
+        """Whether LINE's coupon has ended, so that it must not be sent any more."""
+        return self.native_ends_at is not None and at >= self.native_ends_at
 
     @property
     def settled(self) -> int:

@@ -14,12 +14,12 @@ from django.utils.translation import gettext as _
 
 from campaigns.models import Campaign
 from contacts.models import Contact, Membership
-from coupons.errors import CouponError
 from coupons.models import ContactUse, Coupon
 from coupons.retrying import retrying
-from coupons.services import Source, check_may_send, issue
+from coupons.services import Source, issue
 from deliveries.messages import body_for, hash_of
 from deliveries.models import Delivery, Dispatch, Recipient, retry_key
+from deliveries.refusing import ENDS, end_words, refusal
 
 Clock = Callable[[], datetime]
 State = Delivery.State
@@ -42,6 +42,8 @@ class Audience:
 
     campaign: Campaign
     connection_id: int
+    # LINE's own coupon is none of ours: the limit per contact does not count it.
+    is_native: bool = False
 
     def reason_against(self, contact: Contact, used: int) -> Reason | None:
         """Why the contact is left out, or None; `used` counts its redemptions."""
@@ -51,7 +53,7 @@ class Audience:
             return Reason.OTHER_ACCOUNT
         if not contact.is_reachable:
             return Reason.BLOCKED
-        limit = self.campaign.limit_per_contact
+        limit = 0 if self.is_native else self.campaign.limit_per_contact
         return Reason.AT_LIMIT if limit and used >= limit else None
 
     def split(self, contacts: Sequence[Contact]) -> tuple[list[Contact], list[Reason]]:
@@ -73,7 +75,7 @@ def preparable(now: datetime) -> list[int]:
     return [
         delivery.pk
         for delivery in waiting.select_related("campaign")
-        if _refusal(delivery.campaign, now) != "not_started"
+        if refusal(delivery, now) != "not_started"
     ]
 
 
@@ -137,7 +139,7 @@ def _prepare_piece(
 
 
 def _audience_of(delivery: Delivery) -> Audience:
-    return Audience(delivery.campaign, delivery.connection_id)
+    return Audience(delivery.campaign, delivery.connection_id, delivery.is_native)
 
 
 def _next_contacts(delivery: Delivery, piece: int) -> list[Contact]:
@@ -172,8 +174,10 @@ def _write(delivery: Delivery, recipients: list[Contact], clock: Clock) -> None:
 
 def _coupons_for(
     delivery: Delivery, recipients: list[Contact], clock: Clock
-) -> list[Coupon]:
-    """New ones, or the one that the delivery was made for."""
+) -> Sequence[Coupon | None]:
+    """New ones, or the one that the delivery was made for; None for LINE's own."""
+    if delivery.is_native:
+        return [None] * len(recipients)
     if delivery.coupon is not None:
         return [delivery.coupon]
     source = Source("push", delivery.created_by)
@@ -181,9 +185,9 @@ def _coupons_for(
 
 
 def _dispatch(
-    delivery: Delivery, number: int, contact: Contact, coupon: Coupon
+    delivery: Delivery, number: int, contact: Contact, coupon: Coupon | None
 ) -> Dispatch:
-    body = body_for(delivery, contact, token=coupon.token)
+    body = body_for(delivery, contact, token=coupon.token if coupon else "")
     return Dispatch(
         delivery=delivery,
         number=number,
@@ -228,23 +232,14 @@ def _finish(delivery_id: int, now: datetime) -> None:
     )
 
 
-def _refusal(campaign: Campaign, now: datetime) -> str:
-    try:
-        check_may_send(campaign, at=now)
-    except CouponError as error:
-        return error.code
-    return ""
-
-
 def _stop(delivery: Delivery, now: datetime) -> bool:
-    """Whether the campaign forbids to go on; says so in the delivery."""
-    code = _refusal(delivery.campaign, now)
+    """Whether the campaign, or LINE's coupon, forbids to go on; the delivery says so."""
+    code = refusal(delivery, now)
     if code == "campaign_paused":
         words = _("The campaign was paused while this was being prepared.")
         _leave(delivery, State.PAUSED, words)
-    elif code == "campaign_ended":
-        words = _("The campaign's sending period is over.")
-        _leave(delivery, State.CANCELLED, words)
+    elif code in ENDS:
+        _leave(delivery, State.CANCELLED, end_words(code))
     elif code == "not_started":
         Delivery.objects.filter(pk=delivery.pk).update(leased_until=None)
     return bool(code)

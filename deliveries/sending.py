@@ -24,13 +24,12 @@ from connections.clients import line_client
 from connections.errors import SecretUnreadable
 from connections.models import FAILURES_BEFORE_REST, Connection
 from connections.pacing import book, hold
-from connections.services import keep_quota, words_for
-from coupons.errors import CouponError
+from connections.services import keep_quota, note_error
 from coupons.models import Coupon
-from coupons.services import check_may_send
 from deliveries.killpoints import killpoint
 from deliveries.messages import body_again
 from deliveries.models import Delivery, Dispatch, Recipient, Result
+from deliveries.refusing import ENDS, end_words, refusal
 from deliveries.settling import doubt, settle
 from providers.errors import ProviderError, Unauthorised
 from providers.line import Kind, LineClient, Outcome, Quota
@@ -61,8 +60,10 @@ def sendable(now: datetime) -> dict[int, list[int]]:
     So one message to one contact does not wait behind a hundred thousand.
     """
     rested = Q(connection__resting_until=None) | Q(connection__resting_until__lte=now)
+    begun = Q(native_starts_at=None) | Q(native_starts_at__lte=now)
     ready = Delivery.objects.filter(
         rested,
+        begun,
         state=State.READY,
         send_at__lte=now,
         connection__state=Connection.State.ACTIVE,
@@ -75,29 +76,17 @@ def sendable(now: datetime) -> dict[int, list[int]]:
     return found
 
 
-def refusal(delivery: Delivery, now: datetime) -> str:
-    """Why the delivery's campaign does not send at `now`, or ""."""
-    try:
-        check_may_send(delivery.campaign, at=now)
-    except CouponError as error:
-        return error.code
-    return ""
-
-
 def stop_late(now: datetime) -> list[int]:
-    """Cancel ready deliveries whose campaign will not send any more; their ids."""
+    """Cancel ready deliveries that will not send any more; their ids."""
     stopped = []
     ready = Delivery.objects.filter(state=State.READY, send_at__lte=now)
     for delivery in ready.select_related("campaign"):
-        if refusal(delivery, now) == "campaign_ended" and delivery.move(
-            (State.READY,), State.CANCELLED, pause_reason=late_words()
+        code = refusal(delivery, now)
+        if code in ENDS and delivery.move(
+            (State.READY,), State.CANCELLED, pause_reason=end_words(code)
         ):
             stopped.append(delivery.pk)
     return stopped
-
-
-def late_words() -> str:
-    return _("The campaign's sending period is over.")
 
 
 # --- the loop -----------------------------------------------------------------------
@@ -127,22 +116,24 @@ def send_due(*, seconds: float, clock: Clock = timezone.now) -> bool:
 def _start_blocks(pool: ThreadPoolExecutor, clock: Clock) -> Iterator["Block"]:
     Dispatch.objects.release_expired(now=clock())
     for connection_id, delivery_ids in sendable(clock()).items():
-        client = _client(connection_id)
+        client = _client(connection_id, clock)
         block = client and _claim(client, connection_id, delivery_ids, clock)
         if block:
             block.start(pool)
             yield block
 
 
-def _client(connection_id: int) -> LineClient | None:
+def _client(connection_id: int, clock: Clock) -> LineClient | None:
     try:
         connection = Connection.objects.get(pk=connection_id)
+        return line_client(connection, deadline=settings.SEND_DEADLINE)
     except SecretUnreadable:
         Connection(pk=connection_id).pause(
             _("The stored access token cannot be read. Paste it again.")
         )
-        return None
-    return line_client(connection, deadline=settings.SEND_DEADLINE)
+    except ProviderError as error:  # a token of ours could not be issued
+        note_error(connection_id, error, at=clock())
+    return None
 
 
 def _claim(
@@ -305,9 +296,12 @@ class Block:
             for kind in CLOSING
         }
         if stopped[Kind.UNAUTHORISED]:
-            why = words_for(Unauthorised("", 401))
-            Connection(pk=self.connection_id).pause(why)
-            logger.error("send.unauthorised", extra={"connection": self.connection_id})
+            refused = Unauthorised("", 401)
+            token = self.client.access_token
+            if note_error(self.connection_id, refused, at=now, token=token):
+                logger.error(
+                    "send.unauthorised", extra={"connection": self.connection_id}
+                )
         slowed, used_up = stopped[Kind.RATE], stopped[Kind.QUOTA]
         if not slowed and not used_up:
             return
@@ -357,6 +351,8 @@ def check(
     if not row.is_doubtful and coupon and coupon.is_expired(now):
         words = _("The coupon had expired before its turn.")
         return Result(row, Status.CANCELLED, now, detail=words)
+    if not row.is_doubtful and delivery.is_native_over(now):
+        return Result(row, Status.CANCELLED, now, detail=end_words("native_ended"))
     body = None
     with contextlib.suppress(ValueError):
         token = coupon.token if coupon else ""

@@ -11,7 +11,6 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, models, transaction
 from django.db.models import Q, Sum
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from campaigns.models import Campaign, TotalLimit
@@ -19,11 +18,13 @@ from connections.models import Connection
 from contacts.models import Contact, ContactList, Membership
 from coupons.errors import CouponError
 from coupons.models import Coupon, Tally
+from coupons.moments import local
 from coupons.services import check_may_send
 from deliveries import tasks
 from deliveries.errors import DeliveryError
-from deliveries.messages import link_base, template_for
+from deliveries.messages import link_base, native_template, template_for
 from deliveries.models import Delivery
+from deliveries.native import NativeCoupon
 from deliveries.preparing import Audience, Reason
 from serials.services import ready_batches
 from serials.waking import nudge
@@ -60,14 +61,15 @@ def count_audience(
     *,
     contact_list: ContactList | None = None,
     contact: Contact | None = None,
+    is_native: bool = False,
 ) -> Count:
     """Who would get a message now, by the same rules that freeze the audience."""
-    audience = Audience(campaign, connection.pk)
+    audience = Audience(campaign, connection.pk, is_native)
     recipients = holding = 0
     left_out: Counter[Reason] = Counter()
     for contacts in _pieces(contact_list, contact):
         chosen, reasons = audience.split(contacts)
-        holding += _holding(campaign, chosen)
+        holding += 0 if is_native else _holding(campaign, chosen)
         recipients += len(chosen)
         left_out.update(reasons)
     return Count(recipients, left_out, holding)
@@ -223,10 +225,12 @@ def _check_campaign(campaign: Campaign, send_at: datetime) -> None:
     try:
         check_may_send(campaign, at=send_at)
     except CouponError as error:
-        raise _in_words(campaign, error) from None
+        raise _in_words(campaign, error, send_at) from None
 
 
-def _in_words(campaign: Campaign, error: CouponError) -> DeliveryError:
+def _in_words(
+    campaign: Campaign, error: CouponError, send_at: datetime
+) -> DeliveryError:
     if error.code == "campaign_paused":
         return DeliveryError(
             "campaign_paused", _("This campaign is paused. Resume it first.")
@@ -235,7 +239,7 @@ def _in_words(campaign: Campaign, error: CouponError) -> DeliveryError:
         return DeliveryError(
             "too_early",
             _("The campaign's sending period begins on %(when)s. Choose a later time.")
-            % {"when": _local(campaign, campaign.send_starts_at)},
+            % {"when": local(campaign, campaign.send_starts_at or send_at)},
         )
     if campaign.state == Campaign.State.ENDED:
         return DeliveryError(
@@ -248,15 +252,8 @@ def _in_words(campaign: Campaign, error: CouponError) -> DeliveryError:
             "The campaign's sending period ends on %(when)s. Choose an earlier time, or "
             "change the campaign's dates."
         )
-        % {"when": _local(campaign, ends_at)},
+        % {"when": local(campaign, ends_at, is_end=True)},
     )
-
-
-def _local(campaign: Campaign, at: datetime | None) -> str:
-    if at is None:
-        return ""
-    local = at.astimezone(campaign.zone)
-    return f"{date_format(local, 'DATETIME_FORMAT')} ({campaign.time_zone})"
 
 
 # --- sending --------------------------------------------------------------------------
@@ -311,9 +308,80 @@ def start_delivery(
     return _create(delivery)
 
 
+def start_native(
+    campaign: Campaign,
+    connection: Connection,
+    coupon: NativeCoupon,
+    *,
+    nonce: UUID,
+    by: User,
+    contact_list: ContactList | None = None,
+    contact: Contact | None = None,
+    tag: str = "",
+    send_at: datetime | None = None,
+    clock: Clock = timezone.now,
+) -> Delivery:
+    """Send LINE's own coupon to a list or to one contact; the same nonce is the same.
+
+    Whether it is still there is for the caller to know. It takes no serial and makes no
+    coupon of ours. Raises DeliveryError: those of `check_native`, bad_tag, and nobody.
+    """
+    earlier = Delivery.objects.filter(nonce=nonce).first()
+    if earlier is not None:
+        return earlier
+    now = clock()
+    send_at = max(send_at or now, now)
+    check_native(campaign, connection, coupon, send_at=send_at)
+    delivery = Delivery(
+        campaign=campaign,
+        connection=connection,
+        contact_list=contact_list,
+        contact=contact,
+        kind=Delivery.Kind.NATIVE,
+        native_coupon_id=coupon.coupon_id,
+        native_title=coupon.title,
+        native_starts_at=coupon.starts_at,
+        native_ends_at=coupon.ends_at,
+        delivery_tag=tag,
+        send_at=send_at,
+        nonce=nonce,
+        created_by=by,
+        template=native_template(coupon.coupon_id, tag=tag),
+    )
+    _check_somebody(delivery)
+    return _create(delivery)
+
+
+def check_native(
+    campaign: Campaign,
+    connection: Connection,
+    coupon: NativeCoupon,
+    *,
+    send_at: datetime,
+) -> None:
+    """Refuse LINE's own coupon where it could not be used when it arrives.
+
+    LINE does not say what becomes of such a message, so it is not left to LINE. Raises
+    DeliveryError: those of `check_may_start`, too_early and too_late.
+    """
+    check_may_start(campaign, connection, send_at=send_at)
+    if coupon.starts_at and send_at < coupon.starts_at:
+        raise DeliveryError(
+            "too_early",
+            _("The coupon on LINE begins on %(when)s. Choose that time or a later one.")
+            % {"when": local(campaign, coupon.starts_at)},
+        )
+    if coupon.ends_at and send_at >= coupon.ends_at:
+        raise DeliveryError(
+            "too_late",
+            _("The coupon on LINE ends on %(when)s. Choose an earlier time.")
+            % {"when": local(campaign, coupon.ends_at, is_end=True)},
+        )
+
+
 def _check_somebody(delivery: Delivery) -> None:
     """Refuse a delivery that nobody would get; a list's first reachable contact does."""
-    audience = Audience(delivery.campaign, delivery.connection_id)
+    audience = Audience(delivery.campaign, delivery.connection_id, delivery.is_native)
     for contacts in _pieces(delivery.contact_list, delivery.contact):
         if audience.split(contacts)[0]:
             return
@@ -457,6 +525,37 @@ def cancel(delivery_id: int, *, by: User) -> None:
     """Send no more of it; what went out stays sent. Raises DeliveryError wrong_state."""
     words = _("Cancelled by %(name)s.") % {"name": by.get_username()}
     _move(delivery_id, Delivery.OPEN, State.CANCELLED, words)
+    _clear(delivery_id)
+
+
+@transaction.atomic
+def cancel_native(
+    coupon_id: str, *, reason: str, connection_id: int | None = None
+) -> int:
+    """Send no more of LINE's own coupon, which is closed; how many deliveries stop.
+
+    With `connection_id` through that account alone. Of those under way, what waits is cancelled with `reason`; what went out stays sent.
+    Asked for in the transaction that closes the coupon, after its row is locked, it
+    leaves no delivery behind.
+    """
+    stopped = 0
+    waiting = Delivery.objects.filter(
+        native_coupon_id=coupon_id, state__in=Delivery.OPEN
+    )
+    if connection_id is not None:
+        waiting = waiting.filter(connection=connection_id)
+    for delivery_id in list(waiting.order_by("pk").values_list("pk", flat=True)):
+        stopped += Delivery(pk=delivery_id).move(
+            Delivery.OPEN,
+            State.CANCELLED,
+            pause_reason=reason[:300],
+            leased_until=None,
+        )
+        _clear(delivery_id)
+    return stopped
+
+
+def _clear(delivery_id: int) -> None:
     transaction.on_commit(lambda: nudge(tasks.clear, delivery_id), robust=True)
 
 

@@ -10,8 +10,9 @@ from deliveries.models import Delivery, Dispatch
 from deliveries.outages import beat
 from deliveries.preparing import preparable
 from deliveries.preparing import prepare as prepare_delivery
-from deliveries.sending import late_words, sendable, stop_late
+from deliveries.refusing import end_words
 from deliveries.sending import send_due as send_what_is_due
+from deliveries.sending import sendable, stop_late
 from deliveries.settling import cancel_some
 from serials.waking import nudge
 
@@ -55,7 +56,7 @@ def clear(delivery_id: int) -> None:
     delivery = Delivery.objects.get(pk=delivery_id)
     ends = time.monotonic() + _seconds()
     while delivery.state == Delivery.State.CANCELLED and time.monotonic() < ends:
-        reason = delivery.pause_reason or late_words()
+        reason = delivery.pause_reason or end_words()
         if not cancel_some(delivery_id, reason=reason, at=timezone.now()):
             return
 

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -15,7 +15,7 @@ from django.utils.translation import ngettext
 
 from coupons.models import Coupon
 from deliveries.models import Dispatch
-from reports import mailing
+from reports import mailing, telling
 from reports.ledger import NAMES, Break, find_break, patience
 from reports.models import Audit
 
@@ -220,16 +220,17 @@ def tell_unfinished(now: datetime) -> None:
 
 def _untold(now: datetime) -> QuerySet[Audit]:
     """Audits of which nobody has been told, and nobody is telling at `now`."""
-    idle = Q(telling_until=None) | Q(telling_until__lte=now)
-    return Audit.objects.filter(idle, mailed_at=None, leased_until__gt=now - TELL_FOR)
+    recent = Audit.objects.filter(leased_until__gt=now - TELL_FOR)
+    return recent.filter(telling.idle(now), mailed_at=None)
 
 
 def _tell(audit: Audit, now: datetime, subject: str, body: str) -> None:
     """Mail it unless another worker does. One that fails, or dies, leaves it untold."""
-    mine = _untold(now).filter(pk=audit.pk).update(telling_until=now + LEASE)
-    # A mail that can't be sent is a line in the log: the audit itself stands.
-    if mine and mailing.send(subject, body, to=addresses(), about="ledger"):
-        Audit.objects.filter(pk=audit.pk).update(mailed_at=now)
+    held = telling.hold(_untold(now), audit.pk, now)
+    if held is not None:
+        # A mail that can't be sent is a line in the log: the audit itself stands.
+        words = (subject, body)
+        telling.tell(held, words, to=addresses(), about="ledger", mailed_at=now)
 
 
 def words_of(found: Sequence[Break]) -> tuple[str, str]:

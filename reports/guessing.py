@@ -1,6 +1,6 @@
 """Managers told by mail when somebody tries out passwords on customers' pages."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.conf import settings
 from django.db.models import F, Q, QuerySet
@@ -9,9 +9,7 @@ from django.utils.translation import gettext as _
 
 from coupons.models import PasswordPace
 from coupons.passwords import WRONG_A_DAY
-from reports import mailing
-
-LEASE = timedelta(minutes=10)  # longer than a mail to each of many Managers takes
+from reports import mailing, telling
 
 
 def due(now: datetime) -> list[int]:
@@ -20,24 +18,21 @@ def due(now: datetime) -> list[int]:
 
 
 def _untold(now: datetime) -> QuerySet[PasswordPace]:
-    idle = Q(telling_until=None) | Q(telling_until__lte=now)
     news = Q(told_at=None) | Q(told_at__lt=F("alerted_at"))
+    idle = telling.idle(now)
     return PasswordPace.objects.filter(idle, news, alerted_at__isnull=False)
 
 
 def warn(pace_id: int, now: datetime) -> None:
     """Mail Managers of it, unless another worker does or they know."""
-    lease = now + LEASE
-    if not _untold(now).filter(pk=pace_id).update(telling_until=lease):
+    held = telling.hold(_untold(now), pace_id, now)
+    if held is None:
         return
-    held = PasswordPace.objects.filter(pk=pace_id, telling_until=lease)
     pace = held.select_related("store", "campaign").first()
     if pace is None:  # its store or campaign was deleted just now
         return
     to = mailing.managers() or mailing.superusers()
-    if mailing.send(*words_of(pace, now), to=to, about="password"):
-        # Who dies before this line has it told once more: rather twice than never.
-        held.update(told_at=now, telling_until=None)
+    telling.tell(held, words_of(pace, now), to=to, about="password", told_at=now)
 
 
 def words_of(pace: PasswordPace, now: datetime) -> tuple[str, str]:

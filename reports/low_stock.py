@@ -1,21 +1,19 @@
 """Managers told by mail, once, that a campaign has few serials left."""
 
 import logging
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from campaigns.models import Campaign
-from reports import mailing
+from reports import mailing, telling
 from reports.numbers import Numbers, numbers_for, numbers_of
 from serials.models import StockWatch
 
 logger = logging.getLogger(__name__)
-
-LEASE = timedelta(minutes=10)  # longer than a mail to each of many Managers takes
 
 
 def is_low(watch: StockWatch, numbers: Numbers) -> bool:
@@ -58,26 +56,21 @@ def warn(campaign_id: int, now: datetime) -> None:
 
     What can't be sent is tried again once the lease is over.
     """
-    lease = now + LEASE
-    idle = Q(telling_until=None) | Q(telling_until__lte=now)
-    untold = _watched(now).filter(idle, pk=campaign_id, told_at=None)
-    if not untold.update(telling_until=lease):
+    held = telling.hold(_watched(now).filter(told_at=None), campaign_id, now)
+    if held is None:
         return
-    held = StockWatch.objects.filter(pk=campaign_id, telling_until=lease)
     watch = held.select_related("campaign").first()
     if watch is None:  # set to another number just now
         return
     numbers = numbers_for(watch.campaign)
     if not is_low(watch, numbers):
-        held.update(telling_until=None)
+        telling.release(held)
         return
     left = {"campaign": campaign_id, "left": numbers.free}
     logger.warning("stock.low", extra=left)
-    subject, body = words_of(watch, numbers)
     to = mailing.managers() or mailing.superusers()
-    if mailing.send(subject, body, to=to, about="stock"):
-        # Who dies before this line has it told once more: rather twice than never.
-        held.update(told_at=now, telling_until=None)
+    words = words_of(watch, numbers)
+    telling.tell(held, words, to=to, about="stock", told_at=now)
 
 
 def words_of(watch: StockWatch, numbers: Numbers) -> tuple[str, str]:

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.contrib.auth.models import AnonymousUser, User
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from campaigns.models import Campaign
 from coupons.errors import CouponError
 from coupons.models import Coupon, Verification
+from coupons.moments import local
 from coupons.services import check_may_send, live_verification
 
 TAKE_BACK = "coupons.change_verification"
@@ -81,7 +81,7 @@ def not_taken_back(error: CouponError, coupon: Coupon) -> Refusal:
     if error.code == "expired":
         return Refusal(
             _("This coupon ended on %(when)s, so its verification stays as it is.")
-            % {"when": local(coupon.campaign, coupon.ends_at)},
+            % {"when": local(coupon.campaign, coupon.ends_at, is_end=True)},
             _("To make good for the customer, send this one contact another coupon."),
         )
     if error.code == "conflict":
@@ -165,8 +165,3 @@ def _not_issued(error: CouponError, campaign: Campaign) -> Refusal:
         _("The campaign's sending period is over: no other coupon can be issued."),
         _("Change the campaign's dates, or send a coupon of another campaign."),
     )
-
-
-def local(campaign: Campaign, at: datetime) -> str:
-    """An instant in the campaign's zone, which is named."""
-    return f"{date_format(at.astimezone(campaign.zone), 'Y-m-d H:i')} ({campaign.time_zone})"

@@ -14,9 +14,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from campaigns.models import Campaign
+from coupons.moments import local
 from reports.models import SerialExport
 from reports.numbers import stocks_of
-from reports.offers import local
 from reports.serials_out import batches_of, fixed_lines, wanted_of
 from serials.models import Batch
 

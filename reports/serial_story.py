@@ -10,6 +10,7 @@ from coupons.models import Coupon, Event
 from reports.story import Step, Story, by_day, story_of
 from serials.models import Batch, Serial
 from stores.naming import name_of
+from sync.models import Use
 
 State = Serial.State
 
@@ -26,21 +27,25 @@ class Standing:
 def standing_of(serial: Serial, coupon: Coupon | None) -> Standing:
     """`coupon` is the one that has taken it, None for whoever may not see coupons."""
     if serial.state == State.VOID:
-        return Standing(
-            "void",
-            _("void"),
-            _("It was made void with the rest of its batch: nobody ever gets it."),
-        )
+        return Standing("void", _("void"), _why_void(serial))
     if serial.state == State.TAKEN:
         return _taken(coupon)
     return _not_taken(serial.batch)
+
+
+def _why_void(serial: Serial) -> str:
+    if serial.batch.voided_at is None:
+        return _(
+            "It was used at a provider before anybody had it: nobody ever gets it."
+        )
+    return _("It was made void with the rest of its batch: nobody ever gets it.")
 
 
 def _taken(coupon: Coupon | None) -> Standing:
     if coupon is None:
         return Standing("taken", _("taken"), _("A customer has it."))
     if coupon.status == Coupon.Status.VERIFIED:
-        return Standing("verified", _("verified"), _("It has been used at a store."))
+        return Standing("verified", _("verified"), _("It has been used."))
     if coupon.status == Coupon.Status.REVOKED:
         return Standing(
             "burnt",
@@ -136,10 +141,23 @@ def _own_steps(
     yield Step(at=batch.created_at, what=what, how=place, who=by, kind="came")
     if batch.ready_at:
         yield Step(at=batch.ready_at, what=_("Ready to be given out"), kind="ready")
-    if serial.state == Serial.State.VOID and batch.voided_at:
-        yield Step(at=batch.voided_at, what=_("Made void with its batch"), kind="void")
+    if serial.state == Serial.State.VOID:
+        yield from _made_void(serial)
     if serial.taken_at and coupon:
         taken = _("Taken by coupon %(number)s") % {"number": coupon.shown_number}
         yield Step(at=serial.taken_at, what=taken, kind="taken", url=record_url)
     elif serial.taken_at:
         yield Step(at=serial.taken_at, what=_("Taken by a coupon"), kind="taken")
+
+
+def _made_void(serial: Serial) -> Iterator[Step]:
+    """By its batch, or because it was used at a provider before anybody got it."""
+    uses = Use.objects.filter(coupon__serial=serial, outcome=Use.Outcome.VOID)
+    use = uses.select_related("connection").order_by("pk").first()
+    if use is not None:
+        what = _("Used at %(account)s before anybody got it: made void")
+        named = what % {"account": use.connection.name}
+        yield Step(at=use.seen_at, what=named, kind="void", their_time=use.happened_at)
+    elif serial.batch.voided_at:
+        what = _("Made void with its batch")
+        yield Step(at=serial.batch.voided_at, what=what, kind="void")

@@ -7,11 +7,15 @@ from itertools import groupby
 from zoneinfo import ZoneInfo
 
 from django.utils.functional import Promise
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
+from connections.models import SECRETS
 from coupons.errors import MESSAGES
 from coupons.models import Attempt, Coupon, Event, Verification
+from coupons.moments import Moment
 from stores.naming import name_of
+from sync.models import Use
 
 MOST_ATTEMPTS = 200  # refused ones shown, the newest
 Words = str | Promise
@@ -22,12 +26,16 @@ WAYS: dict[str, Words] = {
     "scan": _("by scan"),
     "staff": _("by staff"),
     "api": _("through the API"),
+    "paddle": _("at Paddle's checkout"),
+    "vivoldi": _("at Vivoldi"),
 }
 VERIFIED_WAYS: dict[str, Words] = {
     Verification.Way.SCAN: WAYS["scan"],
     Verification.Way.BUTTON: _("button on the coupon page"),
     Verification.Way.PASSWORD: _("store password on the coupon page"),
     Verification.Way.API: WAYS["api"],
+    Verification.Way.PADDLE: WAYS["paddle"],
+    Verification.Way.VIVOLDI: WAYS["vivoldi"],
 }
 
 
@@ -51,6 +59,7 @@ class Step:
     undone: Verification | None = None
     of: Verification | None = None
     till_time: datetime | None = None
+    their_time: datetime | None = None  # a provider's
     url: str = ""  # where more of it is told
 
     @property
@@ -76,15 +85,23 @@ class Story:
     ends_at: datetime | None  # None: its end says nothing any more
     is_over: bool  # it ended unused
 
+    @property
+    def last_minute(self) -> datetime | None:
+        """The end as it is shown: midnight is the day before's last minute."""
+        if self.ends_at is None:
+            return None
+        return Moment(self.ends_at, self.zone, is_end=True).for_staff
+
 
 def story_of(coupon: Coupon, *, at: datetime) -> Story:
-    """The story as it stands at `at`, in four queries, or five when much was refused."""
+    """The story as it stands at `at`, in five queries, or six when much was refused."""
     zone = coupon.campaign.zone
     refused = coupon.attempts.exclude(reason="ok")
     attempts = refused.select_related("store", "staff").order_by("-pk")
     newest = list(attempts[: MOST_ATTEMPTS + 1])
     is_cut = len(newest) > MOST_ATTEMPTS
-    steps = [*_steps(coupon), *map(_refusal, reversed(newest[:MOST_ATTEMPTS]))]
+    refusals = map(_refusal, reversed(newest[:MOST_ATTEMPTS]))
+    steps = [*_steps(coupon), *_used_again(coupon), *refusals]
     steps.sort(key=lambda step: step.at)  # stable: at one instant, as they were written
     return Story(
         zone=zone,
@@ -138,6 +155,8 @@ def _step(event: Event, verifications: _Verifications) -> Step:
     if event.kind in (Event.Kind.VERIFIED, Event.Kind.UNDONE):
         spoken_of = verifications.next(event)
     is_verified = event.kind == Event.Kind.VERIFIED
+    clock = spoken_of.pos_time if is_verified and spoken_of else None
+    is_theirs = event.way in (Verification.Way.PADDLE, Verification.Way.VIVOLDI)
     return Step(
         at=event.at,
         what=_what(event),
@@ -148,7 +167,8 @@ def _step(event: Event, verifications: _Verifications) -> Step:
         kind=event.kind,
         undone=spoken_of if is_verified and spoken_of and spoken_of.undone_at else None,
         of=None if is_verified else spoken_of,
-        till_time=spoken_of.pos_time if is_verified and spoken_of else None,
+        till_time=None if is_theirs else clock,
+        their_time=clock if is_theirs else None,
     )
 
 
@@ -164,6 +184,25 @@ def _how(event: Event, verification: Verification | None) -> Words:
     if event.kind == Event.Kind.VERIFIED and verification is not None:
         return VERIFIED_WAYS[verification.way]
     return WAYS.get(event.way, event.way)
+
+
+def _used_again(coupon: Coupon) -> Iterator[Step]:
+    """Uses at providers that came too late to change anything here."""
+    if coupon.serial_id is None:
+        return
+    late = (Use.Outcome.KNOWN, Use.Outcome.REVOKED)
+    uses = Use.objects.filter(coupon__serial=coupon.serial_id, outcome__in=late)
+    told = uses.exclude(source=Use.Source.MIRROR).select_related("connection")
+    for use in told.defer(*(f"connection__{name}" for name in SECRETS)).order_by("pk"):
+        what = _("used at %(account)s as well") % {"account": use.connection.name}
+        yield Step(
+            at=use.seen_at,
+            what=what,
+            why=f"{capfirst(use.get_outcome_display())}.",
+            is_refused=True,
+            kind="used",
+            their_time=use.happened_at,
+        )
 
 
 def _refusal(attempt: Attempt) -> Step:

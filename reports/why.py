@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from django.db.models import Max, Q
 from django.urls import reverse
@@ -19,10 +20,10 @@ from connections.models import Connection
 from contacts.models import Contact, Membership
 from coupons.errors import MESSAGES
 from coupons.models import Attempt, ContactUse, Coupon, Event
+from coupons.moments import Moment, local
 from deliveries.models import Delivery, Dispatch, Recipient
 from deliveries.preparing import Audience, Reason
 from deliveries.services import Supply, supply_of
-from reports.offers import local
 from stores.naming import name_of
 
 MOST_CONTACTS = 10  # told of at once
@@ -125,6 +126,14 @@ class Cause:
     said: str = ""  # LINE's own words, or a person's
     advice: str = ""  # what one can do now
     link: Link | None = None
+    ends_in: ZoneInfo | None = None  # `at` is an end, as people in this zone tell it
+
+    @property
+    def told_at(self) -> datetime | None:
+        """`at` as it is shown: an end at midnight is the day before's last minute."""
+        if self.at is None or self.ends_in is None:
+            return self.at
+        return Moment(self.at, self.ends_in, is_end=True).for_staff
 
     @property
     def mark(self) -> str:
@@ -265,7 +274,13 @@ def _headline(scene: Scene, known: Known) -> str:
         return _("Has a coupon that has not reached them.")
     if known.coupons:
         return _("The coupon was revoked.")
+    if any(_has_native(recipient) for recipient in known.recipients):
+        return _("Was sent LINE's own coupon; LINE doesn't tell whether it was used.")
     return _("Never got a coupon of this campaign.")
+
+
+def _has_native(recipient: Recipient) -> bool:
+    return recipient.delivery.is_native and recipient.outcome == Outcome.ACCEPTED
 
 
 # --- what stands in the way now --------------------------------------------------------
@@ -325,7 +340,7 @@ def _campaign_now(scene: Scene) -> Iterator[Cause]:
         yield Cause(Kind.NO, words, link=link)
     elif scene.at >= campaign.use_ends_at:
         words = _("The use period was over on %(when)s.")
-        when = local(campaign, campaign.use_ends_at)
+        when = local(campaign, campaign.use_ends_at, is_end=True)
         yield Cause(Kind.NO, words % {"when": when}, link=link)
     elif scene.at < campaign.use_starts_at:
         words = _("The use period begins on %(when)s: nobody can redeem before.")
@@ -381,11 +396,19 @@ OUTCOME_ADVICE = {
 }
 
 
+NATIVE_ACCEPTED = gettext_lazy("LINE took the message with its own coupon to “%(to)s”.")
+NATIVE_ADVICE = gettext_lazy(
+    "LINE doesn't tell whether the contact got or used that coupon. Ask the customer."
+)
+
+
 def _from_recipients(known: Known) -> Iterator[Cause]:
     for recipient in known.recipients:
         delivery, outcome = recipient.delivery, Outcome(recipient.outcome)
         kind, words = OUTCOMES[outcome]
         said, advice = recipient.reason, str(OUTCOME_ADVICE.get(outcome, ""))
+        if delivery.is_native and outcome == Outcome.ACCEPTED:
+            words, advice = NATIVE_ACCEPTED, str(NATIVE_ADVICE)
         if outcome == Outcome.QUEUED and delivery.state == Delivery.State.PAUSED:
             said = delivery.pause_reason
             advice = _("Resume the delivery.")
@@ -439,7 +462,7 @@ def _left_out(scene: Scene, known: Known, delivery: Delivery) -> Cause:
     if delivery.prepared_at is None:
         words = _("The delivery to “%(to)s” was cancelled before it was prepared.") % to
         return Cause(Kind.NO, words, at=at, said=delivery.pause_reason, link=link)
-    audience = Audience(scene.campaign, delivery.connection_id)
+    audience = Audience(scene.campaign, delivery.connection_id, delivery.is_native)
     reason = audience.reason_against(known.contact, known.used)
     if reason is None:
         words = _(
@@ -479,7 +502,7 @@ def _life(scene: Scene, coupon: Coupon, *, is_replaced: bool) -> Iterator[Cause]
     if coupon.status == Status.REVOKED:
         yield from _after_revoking(coupon, is_replaced=is_replaced)
     elif coupon.is_expired(scene.at):
-        yield _expired(coupon)
+        yield _expired(scene, coupon)
     else:
         yield from _to_do(scene, coupon)
 
@@ -495,7 +518,7 @@ def _after_revoking(coupon: Coupon, *, is_replaced: bool) -> Iterator[Cause]:
         )
 
 
-def _expired(coupon: Coupon) -> Cause:
+def _expired(scene: Scene, coupon: Coupon) -> Cause:
     name = {"number": coupon.shown_number}
     if coupon.status == Status.REDEEMED:
         words = _("Coupon %(number)s ended before a store took it.")
@@ -511,6 +534,7 @@ def _expired(coupon: Coupon) -> Cause:
         Kind.NO,
         words % name,
         at=coupon.ends_at,
+        ends_in=scene.campaign.zone,
         advice=_("Send this contact another coupon while the campaign runs."),
         link=_record_link(coupon),
     )
@@ -523,7 +547,7 @@ def _to_do(scene: Scene, coupon: Coupon) -> Iterator[Cause]:
     link = _record_link(coupon)
     told = {
         "number": coupon.shown_number,
-        "when": local(scene.campaign, coupon.ends_at),
+        "when": local(scene.campaign, coupon.ends_at, is_end=True),
     }
     if coupon.status == Status.ISSUED:
         words = _("Coupon %(number)s has not gone out. It ends on %(when)s.")

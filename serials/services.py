@@ -536,6 +536,23 @@ def _void_units(batch: Batch) -> None:
     batch.voided = left
 
 
+@transaction.atomic
+def void_one(serial_id: int) -> bool:
+    """Make one serial void if it is free: somebody has used it without having got it.
+
+    False when it is taken or void already. Whoever is taking it at this moment comes
+    first or gets another: the row changes from free only once. The batch is locked
+    before the serial, as by whoever makes all of a batch void.
+    """
+    serial = Serial.objects.only("batch_id").get(pk=serial_id)
+    Batch.objects.select_for_update(no_key=True).get(pk=serial.batch_id)
+    free = Serial.objects.filter(pk=serial_id, state=Serial.State.FREE)
+    if not free.update(state=Serial.State.VOID):
+        return False
+    Batch.objects.filter(pk=serial.batch_id).update(voided=F("voided") + 1)
+    return True
+
+
 def set_stock_warning(campaign: Campaign, warn_below: int | None) -> None:
     """Below how many serials left people get a mail; None for never.
 

@@ -1,4 +1,13 @@
-"""What can be wrong with what a provider tells us."""
+"""Noes with a reason, and what can be wrong with what a provider tells us."""
+
+
+class SyncError(Exception):
+    """`code` is for programs, `message` is shown as it is and says what to do."""
+
+    def __init__(self, code: str, message: str) -> None:
+        self.code = code
+        self.message = message
+        super().__init__(code)
 
 
 class WebhookRefused(Exception):

@@ -11,6 +11,8 @@ from django.utils import timezone
 from contacts.importing import is_line_user_id
 from contacts.services import find_or_make_line_contact, set_reachable
 from sync.models import InboundEvent
+from sync.models.inbound import REFUNDS
+from sync.uses import note_refund, note_use, refund_in, use_in
 
 logger = logging.getLogger(__name__)
 Clock = Callable[[], datetime]
@@ -71,8 +73,19 @@ def apply(event: InboundEvent, *, clock: Clock = timezone.now) -> None:
     """Do what the event says. What we do not know, or need not, changes nothing.
 
     Events come late, twice and out of order: whatever is done here counts by the time
-    at which LINE says it happened.
+    at which the provider says it happened.
     """
+    use = use_in(event)
+    if use is not None:
+        note_use(use, clock=clock)
+    elif event.kind in REFUNDS:
+        note_refund(refund_in(event), clock=clock)
+    else:
+        _note_reachable(event, clock)
+
+
+def _note_reachable(event: InboundEvent, clock: Clock) -> None:
+    """Whether LINE still reaches who did it; nothing for events of another kind."""
     is_reachable = REACHES.get(event.kind)
     user_id = _user_of(event)
     if is_reachable is None or user_id is None:

@@ -6,9 +6,18 @@ from django.utils import timezone
 from contacts.naming import ask_names
 from contacts.services import drop_old_imports
 from serials.waking import nudge
+from sync.mirroring import mirror
+from sync.native import stop_native
 from sync.processing import drop_old, work_off
+from sync.publishing.seats import seat
+from sync.publishing.walking import to_prepare_at, to_walk, walk_all
+from sync.publishing.working import accounts, work
+from sync.pulling.runs import begin_due
+from sync.pulling.working import pull as pull_for
+from sync.pulling.working import turn_seconds
 
 LIMIT = 200  # events of one task
+PUBLISH_SECONDS = 10  # of a task, but for its last block of requests
 
 
 @shared_task(name="sync.tasks.process")
@@ -27,6 +36,35 @@ def name_contacts() -> None:
     ask_names()
 
 
+@shared_task(name="sync.tasks.publish_prepare")
+def publish_prepare(publication_id: int) -> None:
+    """Write a publication's rows or tell them what to do, then let it be done."""
+    if (left := walk_all(publication_id, seconds=PUBLISH_SECONDS)) is not None:
+        nudge(publish_prepare, left)
+    for connection_id in accounts(timezone.now()):
+        nudge(publish_work, connection_id)
+
+
+@shared_task(name="sync.tasks.publish_work")
+def publish_work(connection_id: int) -> None:
+    """Do an account's errands for a while, then leave the rest to the next task."""
+    with seat(connection_id) as is_ours:
+        if not is_ours:
+            return
+        is_more = work(connection_id, seconds=PUBLISH_SECONDS)
+    if is_more:
+        nudge(publish_work, connection_id)
+    for publication_id in to_prepare_at(connection_id, timezone.now()):
+        nudge(publish_prepare, publication_id)
+
+
+@shared_task(name="sync.tasks.pull")
+def pull(run_id: int) -> None:
+    """Go on with a look at a provider, and leave the rest to the next task."""
+    if pull_for(run_id, seconds=turn_seconds()):
+        nudge(pull, run_id)
+
+
 @shared_task(name="sync.tasks.sweep")
 def sweep() -> None:
     """Everything that is due, lost nudges included, and what is past keeping."""
@@ -34,3 +72,11 @@ def sweep() -> None:
     ask_names()
     drop_old()
     drop_old_imports(at=timezone.now())
+    stop_native()
+    mirror()
+    for publication_id in to_walk(timezone.now())[:1]:
+        nudge(publish_prepare, publication_id)
+    for connection_id in accounts(timezone.now()):
+        nudge(publish_work, connection_id)
+    for run_id in begin_due(at=timezone.now()):
+        nudge(pull, run_id)

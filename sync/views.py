@@ -1,6 +1,7 @@
 """Where providers' webhooks arrive."""
 
 import logging
+from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 from django.http.request import UnreadablePostError
@@ -9,7 +10,11 @@ from django.views.decorators.http import require_POST
 
 from connections.errors import SecretUnreadable
 from sync.errors import WebhookRefused
-from sync.services.webhooks import take_line_webhook
+from sync.services.webhooks import (
+    take_line_webhook,
+    take_paddle_webhook,
+    take_vivoldi_webhook,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -23,9 +28,32 @@ def line(request: HttpRequest, hook_key: str) -> HttpResponse:
 
     LINE gives up after 2 s, and sends again only what was not answered with 2xx.
     """
-    try:
-        raw = read_body(request)
+
+    def take(raw: bytes) -> None:
         take_line_webhook(hook_key, raw, request.headers.get("X-Line-Signature"))
+
+    return answered(request, take)
+
+
+@csrf_exempt
+@require_POST
+def paddle(request: HttpRequest, hook_key: str) -> HttpResponse:
+    """Paddle's alerts: the same. They are forms, but what is signed is every field."""
+    return answered(request, lambda raw: take_paddle_webhook(hook_key, raw))
+
+
+@csrf_exempt
+@require_POST
+def vivoldi(request: HttpRequest, hook_key: str) -> HttpResponse:
+    """Vivoldi's webhook: the same. Vivoldi gives up after 5 s."""
+    headers = {name.lower(): text for name, text in request.headers.items()}
+    return answered(request, lambda raw: take_vivoldi_webhook(hook_key, raw, headers))
+
+
+def answered(request: HttpRequest, take: Callable[[bytes], None]) -> HttpResponse:
+    """200 once `take` has stored the body, or why it was not taken."""
+    try:
+        take(read_body(request))
     except WebhookRefused as refused:
         return refuse(request, refused)
     except SecretUnreadable:

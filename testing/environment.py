@@ -21,5 +21,11 @@ os.environ |= {
     "ALLOW_LOCAL_PROVIDERS": "1",
     "SHOP_NAME": "Test shop",
 }
-for outside in ("DEBUG", "PROXY_COUNT", "LINE_API_URL"):
+for outside in (
+    "DEBUG",
+    "PROXY_COUNT",
+    "LINE_API_URL",
+    "PADDLE_API_URL",
+    "VIVOLDI_API_URL",
+):
     os.environ.pop(outside, None)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import Any
+from uuid import uuid4
 
 from django.apps import apps
 from django.contrib.auth.models import Group, User
@@ -18,6 +19,7 @@ from coupons.services import Source, issue, mark_sent, redeem
 from serials.codes import code_key
 from serials.models import Batch, Serial, Stock
 from stores.models import Store, StoreStaff
+from sync.models import Difference, Publication, RemoteCoupon, Run
 
 numbers = itertools.count(1)
 TEST = Source("api")
@@ -31,7 +33,11 @@ def make_user(role: str = "", **fields: Any) -> User:
     if role:
         if not Group.objects.exists():  # a transactional test has emptied the tables
             import_module("couponadmin.migrations.0001_groups").make_roles(apps, None)
-            for name in ("0003_managers_see_audits", "0006_editors_export_serials"):
+            for name in (
+                "0003_managers_see_audits",
+                "0006_editors_export_serials",
+                "0007_roles_at_providers",
+            ):
                 import_module(f"reports.migrations.{name}").allow(apps, None)
         user.groups.add(Group.objects.get(name=role))
     return user
@@ -172,6 +178,69 @@ def make_coupons(
     """An issued coupon for each of these contacts; None is nobody in particular."""
     at = at or timezone.now()
     return issue(campaign, contacts, source=TEST, clock=lambda: at)
+
+
+def make_publication(
+    campaign: Campaign | None = None,
+    connection: Connection | None = None,
+    **fields: Any,
+) -> Publication:
+    """A campaign published at an account: open, with the counts that are given."""
+    fields.setdefault("nonce", uuid4())
+    fields.setdefault("state", Publication.State.OPEN)
+    counted = ("live", "gone", "refused", "unknown")
+    fields.setdefault("total", sum(fields.get(name, 0) for name in counted))
+    if fields["state"] == Publication.State.CLOSED:
+        fields.setdefault("closed_at", timezone.now())
+    return Publication.objects.create(
+        campaign=campaign or make_campaign(),
+        connection=connection or make_connection(),
+        **fields,
+    )
+
+
+def make_remote_coupon(
+    publication: Publication | None = None,
+    connection: Connection | None = None,
+    **fields: Any,
+) -> RemoteCoupon:
+    """A coupon that is there, of a publication or, without one, found at the account.
+
+    The publication's counts stay as they are: a test says both.
+    """
+    n = next(numbers)
+    fields.setdefault("remote_id", f"01REMOTE{n:018d}")
+    fields.setdefault("status", RemoteCoupon.Status.LIVE)
+    if fields.get("errand"):
+        fields.setdefault("next_try_at", timezone.now())
+    if publication is not None:
+        fields.setdefault("campaign", publication.campaign)
+        connection = publication.connection
+    return RemoteCoupon.objects.create(
+        publication=publication, connection=connection or make_connection(), **fields
+    )
+
+
+def make_run(connection: Connection, **fields: Any) -> Run:
+    """A look at an account, over and well."""
+    fields.setdefault("state", Run.State.DONE)
+    fields.setdefault("started_at", timezone.now() - timedelta(minutes=5))
+    if fields["state"] != Run.State.RUNNING:
+        fields.setdefault("finished_at", fields["started_at"] + timedelta(minutes=1))
+    return Run.objects.create(connection=connection, **fields)
+
+
+def make_difference(coupon: RemoteCoupon | None = None, **fields: Any) -> Difference:
+    """Something said differently since an hour ago, and still when last looked at."""
+    now = timezone.now()
+    fields.setdefault("field", "title")
+    fields.setdefault("ours", "Spring")
+    fields.setdefault("theirs", "Summer")
+    fields.setdefault("seen_at", now - timedelta(hours=1))
+    fields.setdefault("last_seen_at", now)
+    if coupon is not None:
+        fields.setdefault("publication", coupon.publication)
+    return Difference.objects.create(coupon=coupon, **fields)
 
 
 def instant(text: str) -> datetime:

@@ -210,12 +210,12 @@ class OurCatalog(Catalog):
         ]
 
 
-def po_path(catalogue: str, language: str) -> Path:
-    return LOCALE / catalogue / language / "LC_MESSAGES" / "django.po"
+def po_path(catalogue: str, language: str, folder: Path = LOCALE) -> Path:
+    return folder / catalogue / language / "LC_MESSAGES" / "django.po"
 
 
-def read(catalogue: str, language: str) -> Catalog:
-    path = po_path(catalogue, language)
+def read(catalogue: str, language: str, folder: Path = LOCALE) -> Catalog:
+    path = po_path(catalogue, language, folder)
     if not path.exists():
         return Catalog(locale=language)
     with path.open("rb") as file:
@@ -242,8 +242,10 @@ def fits(string: Any, text: Text) -> bool:
     return isinstance(string, str) != bool(text.plural)
 
 
-def write(catalogue: str, language: str, catalog: Catalog) -> None:
-    path = po_path(catalogue, language)
+def write(
+    catalogue: str, language: str, catalog: Catalog, folder: Path = LOCALE
+) -> None:
+    path = po_path(catalogue, language, folder)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(po_bytes(catalog))
     path.with_suffix(".mo").write_bytes(mo_bytes(catalog))
@@ -289,9 +291,12 @@ def strings_of(message: Any) -> Sequence[str]:
     return list(string) if isinstance(string, (list, tuple)) else [string]
 
 
-def todo(catalogue: str, language: str, out: Path, most: int) -> None:
+def todo(
+    catalogue: str, language: str, out: Path, most: int, folder: Path = LOCALE
+) -> None:
     """Write what is untranslated as JSON, in files of at most `most` texts."""
-    rows = [as_row(message) for message in untranslated(read(catalogue, language))]
+    catalog = read(catalogue, language, folder)
+    rows = [as_row(message) for message in untranslated(catalog)]
     pieces = [rows[start : start + most] for start in range(0, len(rows), most)]
     for number, piece in enumerate(pieces, start=1):
         name = f"{out.stem}-{number}{out.suffix}" if len(pieces) > 1 else out.name
@@ -309,13 +314,13 @@ def as_row(message: Any) -> dict[str, Any]:
     return row | {"files": [file for file, _ in message.locations], "translation": ""}
 
 
-def take(catalogue: str, language: str, file: Path) -> int:
+def take(catalogue: str, language: str, file: Path, folder: Path = LOCALE) -> int:
     """Take translations from such a file back; how many of them were refused.
 
     A text with a plural has one translation for each form of the language, as a list,
     or a single one where there is but one form.
     """
-    catalog = read(catalogue, language)
+    catalog = read(catalogue, language, folder)
     refused = taken = 0
     for row in json.loads(file.read_text(encoding="utf-8")):
         text = Text(row["text"], row.get("plural", ""), row.get("context", ""))
@@ -335,7 +340,8 @@ def take(catalogue: str, language: str, file: Path) -> int:
             continue
         message.flags.discard("fuzzy")
         taken += 1
-    write(catalogue, language, renewed(as_texts(catalog), catalog, language))
+    kept = renewed(as_texts(catalog), catalog, language)
+    write(catalogue, language, kept, folder)
     say(f"{catalogue} {language}: {taken} taken, {refused} refused")
     return refused
 

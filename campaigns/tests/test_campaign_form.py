@@ -24,7 +24,7 @@ from testing.factories import (
     make_store,
     make_user,
 )
-from testing.saving import save
+from testing.saving import filled, save
 
 pytestmark = pytest.mark.django_db
 
@@ -35,32 +35,6 @@ ADD = "admin:campaigns_campaign_add"
 def editor(client):
     client.force_login(make_user("Editor"))
     return client
-
-
-def filled(**changes):
-    """The form as a marketer sends it, with these changes."""
-    values = {
-        "name": "Spring",
-        "language": "en",
-        "benefit": "free",
-        "time_zone": "Asia/Tokyo",
-        "use_starts_at_0": "2026-05-01",
-        "use_starts_at_1": "",
-        "use_ends_at_0": "2026-12-31",
-        "use_ends_at_1": "",
-        "expiry": "use_end",
-        "expiry_unit": "hours",
-        "barcode": "qr",
-        "limit_per_contact": "1",
-        "background_colour": "#FFFFFF",
-        "text_colour": "#000000",
-        "button_colour": "#067647",
-        "button_text_colour": "#FFFFFF",
-        "verifying": "scan",
-        "texts-TOTAL_FORMS": "0",
-        "texts-INITIAL_FORMS": "0",
-    }
-    return values | changes
 
 
 def errors_of(response):

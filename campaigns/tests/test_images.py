@@ -19,9 +19,10 @@ from PIL import Image, ImageCms, PngImagePlugin
 
 from campaigns.images import KEPT_SIDE, MAX_BYTES, TURNS, clean_image
 from campaigns.models import Campaign
-from campaigns.tests.test_campaign_form import ADD, errors_of, filled
+from campaigns.tests.test_campaign_form import ADD, errors_of
 from campaigns.widgets import CropWidget
 from testing.factories import make_user
+from testing.saving import filled
 
 RED, GREEN, BLUE, GREY = (200, 30, 30), (30, 160, 60), (40, 60, 200), (128, 128, 128)
 

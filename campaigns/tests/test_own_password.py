@@ -6,8 +6,9 @@ from django.urls import reverse
 
 from campaigns.models import Campaign
 from campaigns.services import stores_on_page
-from campaigns.tests.test_campaign_form import ADD, errors_of, filled
+from campaigns.tests.test_campaign_form import ADD, errors_of
 from testing.factories import make_campaign, make_store, make_user
+from testing.saving import filled
 
 pytestmark = pytest.mark.django_db
 

@@ -6,7 +6,7 @@ from django.urls import reverse
 from connections.models import Connection
 from connections.services import check
 from sandbox.testing import start_sandbox
-from testing.factories import instant, make_connection, make_contact, make_user
+from testing.factories import instant, make_connection
 
 pytestmark = pytest.mark.django_db
 
@@ -145,12 +145,6 @@ def test_credentials_that_cannot_be_read_are_told(line, settings):
 # --- the page ---------------------------------------------------------------------------
 
 
-@pytest.fixture
-def manager(client):
-    client.force_login(make_user("Manager"))
-    return client
-
-
 def button(connection, name):
     return reverse(f"admin:connections_connection_{name}", args=[connection.pk])
 
@@ -219,19 +213,6 @@ def test_saving_the_form_does_not_undo_a_pause_made_meanwhile(manager):
 
     connection.refresh_from_db()
     assert (connection.name, connection.state) == ("Renamed", "paused")
-
-
-def test_a_connection_with_contacts_cannot_be_deleted(manager):
-    connection = make_line()
-    make_contact(connection)
-
-    answer = manager.post(
-        reverse("admin:connections_connection_delete", args=[connection.pk]),
-        {"post": "yes"},
-    )
-
-    assert answer.status_code == 403
-    assert Connection.objects.filter(pk=connection.pk).exists()
 
 
 def test_the_list_asks_the_database_as_often_for_many_as_for_one(

@@ -8,13 +8,16 @@ from cryptography.fernet import Fernet
 from django.core.management import call_command
 from django.db import connection as database
 
-from connections.models import Connection
+from connections.models import SECRETS, Connection, IssuedToken
 from connections.rotating import BLOCK, all_stored
-from testing.factories import make_connection
+from sync.models import Publication
+from testing.factories import instant, make_connection, make_publication
 
 pytestmark = pytest.mark.django_db
 
 OLD, NEW, LOST = (Fernet.generate_key().decode() for _ in range(3))
+# Of a connection's encrypted fields all but the access token and the secret are empty.
+REST = f"{len(SECRETS) - 2} empty, 0 unreadable.\n"
 TOKEN, SECRET = "canary-token-0123456789", "canary-secret-0123456789"
 
 
@@ -54,8 +57,7 @@ def test_after_it_the_new_key_alone_reads_everything(connection, settings):
     said, code = command()
 
     assert code == 0
-    # The third encrypted field, the previous secret, is empty.
-    assert said == ("2 encrypted anew, 0 up to date already, 1 empty, 0 unreadable.\n")
+    assert said == f"2 encrypted anew, 0 up to date already, {REST}"
     settings.FIELD_KEYS = [NEW]
     found = Connection.objects.get()
     assert (found.access_token, found.secret) == (TOKEN, SECRET)
@@ -70,7 +72,7 @@ def test_running_it_again_changes_nothing(connection, settings):
     said, code = command()
 
     assert (said, code) == (
-        "0 encrypted anew, 2 up to date already, 1 empty, 0 unreadable.\n",
+        f"0 encrypted anew, 2 up to date already, {REST}",
         0,
     )
     assert stored(connection.pk) == before
@@ -81,13 +83,13 @@ def test_check_says_when_the_old_key_may_go_and_changes_nothing(connection, sett
     before = stored(connection.pk)
 
     assert command("--check") == (
-        "2 still need an older key, 0 up to date already, 1 empty, 0 unreadable.\n",
+        f"2 still need an older key, 0 up to date already, {REST}",
         1,
     )
     assert stored(connection.pk) == before
     command()
     assert command("--check") == (
-        "0 still need an older key, 2 up to date already, 1 empty, 0 unreadable.\n",
+        f"0 still need an older key, 2 up to date already, {REST}",
         0,
     )
 
@@ -231,8 +233,32 @@ def test_killed_half_way_it_has_lost_nothing_and_goes_on_when_run_again(settings
 
 
 def test_it_looks_at_every_encrypted_field_there_is(connection):
+    make_publication(connection=connection)
+    IssuedToken.objects.create(
+        connection=connection,
+        token=TOKEN,
+        issued_at=instant("2026-05-01 12:00"),
+        good_until=instant("2026-05-08 12:00"),
+    )
+
     assert {(s.model, s.field) for s in all_stored()} == {
         (Connection, "access_token"),
         (Connection, "secret"),
         (Connection, "old_secret"),
+        (Connection, "private_key"),
+        (Connection, "next_private_key"),
+        (Connection, "issued_token"),
+        (IssuedToken, "token"),
+        (Publication, "onsite_password"),
     }
+
+
+def test_a_password_for_a_providers_page_gets_the_new_key_too(settings):
+    publication = make_publication(onsite_password="4711-canary")
+    settings.FIELD_KEYS = [NEW, OLD]
+
+    command()
+
+    settings.FIELD_KEYS = [NEW]
+    found = Publication.objects.get(pk=publication.pk)
+    assert found.onsite_password == "4711-canary"

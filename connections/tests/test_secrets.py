@@ -5,10 +5,14 @@ from cryptography.fernet import Fernet
 from django.contrib.admin.models import LogEntry
 from django.db import connection as database
 from django.urls import reverse
+from django.utils import timezone
 
 from connections.errors import SecretUnreadable
 from connections.fields import cipher
 from connections.models import Connection
+from connections.services import check, note_error
+from connections.tokens import access_token_of
+from providers.errors import Unauthorised, Unclear
 from testing.factories import make_connection, make_user
 
 pytestmark = pytest.mark.django_db
@@ -20,12 +24,6 @@ SECRET = "canary-secret-0123456789abcd"
 @pytest.fixture
 def connection():
     return make_connection(access_token=TOKEN, secret=SECRET)
-
-
-@pytest.fixture
-def manager(client):
-    client.force_login(make_user("Manager"))
-    return client
 
 
 def raw_row(connection):
@@ -197,3 +195,21 @@ def test_only_managers_reach_connections(client, connection, role):
         assert client.post(address).status_code in (302, 403)
     connection.refresh_from_db()
     assert connection.state == "active"
+
+
+def test_issuing_renewing_and_failing_log_no_secret(caplog, channel, signed):
+    caplog.set_level("DEBUG")
+    kept = Connection.objects.get()
+    token = access_token_of(signed)
+    Connection.objects.update(issued_until=None)
+    channel.fault("token_v2_1", "500", times=1)
+    with pytest.raises(Unclear):
+        access_token_of(signed)
+    note_error(signed.pk, Unauthorised("no", 401), at=timezone.now(), token=token)
+    check(signed.pk)
+
+    logged = repr([record.__dict__ for record in caplog.records])
+
+    assert "token.not_renewed" in logged
+    for secret in (token, kept.secret, kept.private_key.splitlines()[1]):
+        assert secret not in logged

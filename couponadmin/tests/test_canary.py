@@ -58,6 +58,9 @@ IN_ENV = {
     "staff password": "EXAMPLE_PASSWORD",
     "access token": "SANDBOX_LINE_TOKEN",
     "channel secret": "SANDBOX_LINE_SECRET",
+    "auth code": "SANDBOX_PADDLE_AUTH_CODE",
+    "API key": "SANDBOX_VIVOLDI_API_KEY",
+    "webhook secret": "SANDBOX_VIVOLDI_SECRET",
     "secret key": "SECRET_KEY",
     "field key": "FIELD_KEYS",
 }

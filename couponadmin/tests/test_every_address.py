@@ -19,7 +19,11 @@ from testing.factories import (
     make_connection,
     make_contact,
     make_coupon,
+    make_difference,
     make_list,
+    make_publication,
+    make_remote_coupon,
+    make_run,
     make_serials,
     make_store,
     make_user,
@@ -27,7 +31,15 @@ from testing.factories import (
 
 pytestmark = pytest.mark.django_db
 
-WATCHED = ("campaigns", "serials", "coupons", "deliveries", "contacts", "stores")
+WATCHED = (
+    "campaigns",
+    "serials",
+    "coupons",
+    "deliveries",
+    "contacts",
+    "stores",
+    "sync",
+)
 
 
 def patterns(resolver=None, prefix=""):
@@ -71,6 +83,10 @@ class House:
             template="[]",
         )
 
+        self.publication = make_publication(self.campaign, self.connection, live=1)
+        self.remote = make_remote_coupon(self.publication)
+        self.run = make_run(self.connection)
+        self.difference = make_difference(self.remote)
         self.export = make_export(
             self.manager,
             campaign=self.campaign,

@@ -73,7 +73,15 @@ def test_a_coupons_link_is_masked_in_message_extra_and_trace():
 
 @pytest.mark.parametrize(
     "address",
-    ["//c/{}", "/c//{}", "/coupon/{}", "/{}", "/{}/redeem", "/hooks/line/{}/"],
+    [
+        "//c/{}",
+        "/c//{}",
+        "/coupon/{}",
+        "/{}",
+        "/{}/redeem",
+        "/hooks/line/{}/",
+        "/hooks/paddle/{}/",
+    ],
 )
 def test_a_token_in_a_mangled_address_is_masked(address):
     for _ in range(50):  # tokens may begin or end with - and _

@@ -160,23 +160,22 @@ def test_a_modules_texts_are_found(tmp_path):
 
 
 @pytest.fixture
-def empty(tmp_path, monkeypatch):
-    """A catalogue of three texts, none of them translated."""
-    monkeypatch.setattr(messages, "LOCALE", tmp_path / "locale")
+def empty(tmp_path):
+    """A folder with a catalogue of three texts, none of them translated."""
     texts = [
         messages.Text("Hello %(name)s"),
         messages.Text("%(n)d try", "%(n)d tries"),
         messages.Text("Name", context="of a store"),
     ]
     found = {text.key: messages.Found(text, ["a.py"]) for text in texts}
-    catalog = messages.renewed(found, messages.read("staff", "ja"), "ja")
-    messages.write("staff", "ja", catalog)
+    catalog = messages.renewed(found, messages.read("staff", "ja", tmp_path), "ja")
+    messages.write("staff", "ja", catalog, tmp_path)
     return tmp_path
 
 
 def hand_out(folder):
     file = folder / "todo.json"
-    messages.todo("staff", "ja", file, 100)
+    messages.todo("staff", "ja", file, 100, folder)
     return file, {row["text"]: row for row in json.loads(file.read_text())}
 
 
@@ -187,9 +186,9 @@ def test_what_is_handed_out_and_filled_in_is_taken_back(empty):
     rows["Name"]["translation"] = "店名"
     file.write_text(json.dumps(list(rows.values())))
 
-    assert messages.take("staff", "ja", file) == 0
+    assert messages.take("staff", "ja", file, empty) == 0
 
-    catalog = messages.read("staff", "ja")
+    catalog = messages.read("staff", "ja", empty)
     assert list(messages.untranslated(catalog)) == []
     assert catalog.get("Name", "of a store").string == "店名"
 
@@ -200,14 +199,14 @@ def test_a_translation_that_lost_a_place_is_refused_and_the_others_are_taken(emp
     rows["Name"]["translation"] = "店名"
     file.write_text(json.dumps([*rows.values(), {"text": "No", "translation": "x"}]))
 
-    assert messages.take("staff", "ja", file) == 2
+    assert messages.take("staff", "ja", file, empty) == 2
 
-    left = {m.id for m in messages.untranslated(messages.read("staff", "ja"))}
+    left = {m.id for m in messages.untranslated(messages.read("staff", "ja", empty))}
     assert left == {"Hello %(name)s", ("%(n)d try", "%(n)d tries")}
 
 
 def test_a_text_that_stays_keeps_its_translation_and_one_that_goes_is_dropped(empty):
-    catalog = messages.read("staff", "ja")
+    catalog = messages.read("staff", "ja", empty)
     catalog.get("Hello %(name)s").string = "%(name)sさん"
     kept = messages.Text("Hello %(name)s")
 

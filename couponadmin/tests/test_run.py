@@ -16,6 +16,7 @@ from contextlib import contextmanager
 import pytest
 
 import run
+from running.accounts import MAKERS, with_accounts
 from running.environment import check_ports, complete, is_free, only_one, with_port
 from running.process import notable
 
@@ -144,6 +145,45 @@ def test_a_missing_value_is_named():
         complete(GIVEN | {"FIELD_KEYS": ""})
 
 
+# --- Accounts at Paddle and Vivoldi ---------------------------------------------------
+
+
+def test_an_older_env_gets_accounts_that_stay(tmp_path):
+    path = tmp_path / "sandbox.env"
+
+    first, second = with_accounts(GIVEN, path), with_accounts(GIVEN, path)
+
+    assert first == second
+    assert GIVEN.items() <= first.items()
+    assert set(first) == set(GIVEN) | set(MAKERS)
+    assert all(first.values())
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_what_an_env_names_is_not_made_up(tmp_path):
+    path = tmp_path / "sandbox.env"
+    given = values(run.new_env())
+
+    env = with_accounts(given, path)
+
+    assert given.items() <= env.items()
+    made = {name for name in env if name not in given}
+    assert made == {"SANDBOX_PADDLE_KEY"}
+    assert "SANDBOX_PADDLE_KEY=" in path.read_text()
+    assert "VIVOLDI" not in path.read_text()
+
+
+def test_a_value_that_goes_missing_later_is_added_to_the_others(tmp_path):
+    path = tmp_path / "sandbox.env"
+    given = values(run.new_env())
+    key = with_accounts(given, path)["SANDBOX_PADDLE_KEY"]
+
+    env = with_accounts(given | {"SANDBOX_VIVOLDI_SECRET": ""}, path)
+
+    assert env["SANDBOX_PADDLE_KEY"] == key
+    assert len(env["SANDBOX_VIVOLDI_SECRET"]) == 32
+
+
 # --- Ports and addresses --------------------------------------------------------------
 
 
@@ -153,6 +193,31 @@ def test_local_addresses_follow_a_changed_port():
     assert env["SITE_URL"] == "http://127.0.0.1:8100"
     assert env["SANDBOX_WEBHOOK_URL"].startswith("http://127.0.0.1:8100/hooks/line/")
     assert env["LINE_API_URL"] == "http://127.0.0.1:8120"
+    assert env["PADDLE_API_URL"] == "http://127.0.0.1:8120/paddle.com"
+    assert env["VIVOLDI_API_URL"] == "http://127.0.0.1:8120/vivoldi.com"
+    for name in ("paddle", "vivoldi"):
+        hook = env[f"SANDBOX_{name.upper()}_WEBHOOK_URL"]
+        assert hook.startswith(f"http://127.0.0.1:8100/hooks/{name}/")
+
+
+def test_an_env_without_paddle_and_vivoldi_gets_their_addresses():
+    env = complete(GIVEN | {"SANDBOX_PORT": "8120", "SANDBOX_PADDLE_HOOK_KEY": "key"})
+
+    assert env["PADDLE_API_URL"] == "http://127.0.0.1:8120/paddle.com"
+    assert env["VIVOLDI_API_URL"] == "http://127.0.0.1:8120/vivoldi.com"
+    assert (
+        env["SANDBOX_PADDLE_WEBHOOK_URL"] == "http://127.0.0.1:8000/hooks/paddle/key/"
+    )
+    assert "SANDBOX_VIVOLDI_WEBHOOK_URL" not in env
+
+
+def test_providers_elsewhere_stay_where_they_are():
+    real = {
+        "PADDLE_API_URL": "https://vendors.paddle.com",
+        "VIVOLDI_API_URL": "https://vivoldi.com",
+    }
+
+    assert real.items() <= complete(GIVEN | real).items()
 
 
 @pytest.mark.parametrize("url", ["https://shop.example", "https://api.line.me"])
@@ -319,6 +384,8 @@ def test_it_starts_answers_and_stops_without_a_trace(trial):
         rest = house.communicate(timeout=30)[0]
 
     assert f"{site}/admin/" in said
+    assert f"http://127.0.0.1:{trial['SANDBOX_PORT']}/paddle " in said
+    assert f"http://127.0.0.1:{trial['SANDBOX_PORT']}/vivoldi " in said
     assert values_of_env(trial)["EXAMPLE_PASSWORD"] in said
     assert "is already running here" in refused
     assert len(children) == len(run.PROCESSES)

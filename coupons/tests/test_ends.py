@@ -239,8 +239,7 @@ def test_the_sweep_brings_a_change_to_its_end_though_the_message_was_lost(
     assert end_of(coupon) == change.use_ends_at
 
 
-def test_coupons_that_lie_far_apart_are_all_found(campaign, monkeypatch):
-    monkeypatch.setattr(ends, "WINDOW", 3)
+def test_coupons_that_lie_far_apart_are_all_found(campaign):
     other = make_campaign()
     mine = []
     for _ in range(4):
@@ -248,7 +247,7 @@ def test_coupons_that_lie_far_apart_are_all_found(campaign, monkeypatch):
         make_coupons(other, [None] * 7)
 
     change = save_terms(campaign, use_ends_at=later(60))
-    run(change.pk)
+    run(change.pk, window=3)
 
     change.refresh_from_db()
     assert (change.state, change.done, change.changed) == ("done", 4, 4)

@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.utils import translation
 
-from coupons.moments import Moment, interval_words, left_words
+from campaigns.models import Campaign
+from coupons.moments import Moment, interval_words, left_words, local
 from testing.factories import instant
 
 
@@ -84,3 +85,15 @@ def test_time_left(left, told):
 )
 def test_intervals(unit, count, told):
     assert interval_words(unit, count) == told
+
+
+def test_staff_read_the_same_last_minute_in_figures():
+    campaign = Campaign(time_zone="Asia/Tokyo")
+    midnight = instant("2026-12-31 15:00")
+
+    assert local(campaign, midnight, is_end=True) == "2026-12-31 23:59 (Asia/Tokyo)"
+    assert local(campaign, midnight) == "2027-01-01 00:00 (Asia/Tokyo)"
+    evening = instant("2026-12-31 09:30")
+    assert local(campaign, evening, is_end=True) == "2026-12-31 18:30 (Asia/Tokyo)"
+    exact = local(campaign, evening, has_seconds=True)
+    assert exact == "2026-12-31 18:30:00 (Asia/Tokyo)"

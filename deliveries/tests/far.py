@@ -9,6 +9,7 @@ import socket
 import sys
 from collections import Counter
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -26,10 +27,11 @@ from django.utils import timezone  # noqa: E402
 
 from coupons.models import Coupon  # noqa: E402
 from deliveries.models import Delivery, Dispatch, Heartbeat  # noqa: E402
+from deliveries.native import NativeCoupon  # noqa: E402
 from deliveries.outages import NAME  # noqa: E402
 from deliveries.preparing import prepare  # noqa: E402
 from deliveries.sending import send_due  # noqa: E402
-from deliveries.services import resume, start_delivery  # noqa: E402
+from deliveries.services import resume, start_delivery, start_native  # noqa: E402
 from serials import importing  # noqa: E402
 from serials.models import Batch  # noqa: E402
 from testing.factories import (  # noqa: E402
@@ -44,11 +46,17 @@ from testing.factories import (  # noqa: E402
 SEND = "/admin/deliveries/delivery/send/"
 
 
-def start(count):
-    """A delivery to so many contacts; their LINE user ids."""
+def start(count, kind="card"):
+    """A delivery to so many contacts; their LINE user ids.
+
+    Of kind "native" it is LINE's own coupon.
+    """
     connection = make_connection(access_token="token")
     contacts = make_contacts(connection, int(count))
-    start_delivery(
+    begin = start_delivery
+    if kind == "native":
+        begin = partial(start_native, coupon=NativeCoupon("01ABC"), tag="tag")
+    begin(
         make_campaign(),
         connection,
         contact_list=make_list(*contacts),

@@ -42,8 +42,8 @@ def processes(tmp_path, line):
     return found
 
 
-def start(processes, line, count):
-    users = processes.step("start", str(count))
+def start(processes, line, count, kind="card"):
+    users = processes.step("start", str(count), kind)
     for number, user in enumerate(users):
         line.add_friend(user, f"Friend {number}")
     return users
@@ -86,12 +86,18 @@ def test_killed_workers_lose_nobody_and_message_nobody_twice(processes, line):
 
 
 @pytest.mark.parametrize(
-    "place", ["before_http", "after_http_before_commit", "after_commit"]
+    ("place", "kind"),
+    [
+        ("before_http", "card"),
+        ("after_http_before_commit", "card"),
+        ("after_commit", "card"),
+        ("after_http_before_commit", "native"),
+    ],
 )
 def test_a_worker_that_dies_at_a_chosen_place_leaves_it_to_the_next(
-    processes, line, place
+    processes, line, place, kind
 ):
-    users = start(processes, line, 12)
+    users = start(processes, line, 12, kind)
     processes.step("prepare")
     sending = ("-m", "deliveries.tests.far", "send")
 

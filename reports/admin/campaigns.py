@@ -25,9 +25,11 @@ from coupons.limiting import set_total_limit
 from deliveries.models import Delivery
 from reports.admin.changing import AsksBeforeChanging
 from reports.admin.copying import ArchiveFilter, CopiesAndArchives, buttons_of
+from reports.admin.native import NativePages
 from reports.admin.pictures import TidiesPictures
 from reports.admin.preflight import PreflightPages, summary_of
 from reports.admin.preview import PreviewMixin
+from reports.admin.providers import ProviderPages, panel_of_providers
 from reports.admin.specimen import SpecimenPages
 from reports.admin.why import WhyPages, may_ask
 from reports.forms import CampaignOverviewForm
@@ -81,7 +83,9 @@ class CampaignOverviewAdmin(
     PreviewMixin,
     AsksBeforeChanging,
     CopiesAndArchives,
+    NativePages,
     PreflightPages,
+    ProviderPages,
     SpecimenPages,
     TidiesPictures,
     WhyPages,
@@ -200,6 +204,7 @@ class CampaignOverviewAdmin(
             extra |= panel_of(campaign) | buttons_of(campaign)
             extra["may_change"] = self.has_change_permission(request, campaign)
             extra["may_ask_why"] = may_ask(request)
+            extra |= panel_of_providers(request, campaign)
         else:
             extra["press"] = uuid4()
             if made := made_by(request):

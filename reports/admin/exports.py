@@ -26,10 +26,10 @@ from django.views.decorators.http import require_http_methods, require_safe
 from unfold.decorators import display
 
 from campaigns.models import Campaign
+from coupons.moments import local
 from reports.admin.reading import ReadOnly
 from reports.forms import ExportForm
 from reports.models import SerialExport
-from reports.offers import local
 from reports.serial_exports import (
     LEASE,
     SHEET_ROWS,

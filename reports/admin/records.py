@@ -16,6 +16,7 @@ from unfold.decorators import display
 
 from campaigns.models import Campaign
 from coupons.models import Coupon, Tally, Verification
+from coupons.moments import Moment
 from reports.admin.steps import CouponSteps
 from reports.exporting import records_csv
 from reports.models import RedemptionRecord
@@ -232,6 +233,9 @@ def record_of(coupon: Coupon, request: HttpRequest) -> dict[str, Any]:
     replacement = replacement_of(coupon)
     return {
         "coupon": coupon,
+        "last_minute": Moment(
+            coupon.ends_at, coupon.campaign.zone, is_end=True
+        ).for_staff,
         "status_colour": STATUS_COLOURS[Coupon.Status(coupon.status)],
         "story": story_of(coupon, at=at),
         "replacement": replacement,

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import DatabaseError, connection
 
-from reports.ledger import coupons, deliveries, ends, limits, serials
+from reports.ledger import coupons, deliveries, ends, limits, serials, sync
 from reports.ledger.backstops import NAME as BACKSTOPS
 from reports.ledger.backstops import find_missing_backstops
 from reports.ledger.check import Break, Check
@@ -34,6 +34,7 @@ CHECKS: dict[str, Check] = {
         *serials.CHECKS,
         *limits.CHECKS,
         *deliveries.CHECKS,
+        *sync.CHECKS,
     )
 }
 NAMES = (*CHECKS, BACKSTOPS)  # all that an audit looks at
@@ -88,6 +89,8 @@ OWNERS = {
     "batch": "serials_batch",
     "serial": "serials_serial",
     "delivery": "deliveries_delivery",
+    "publication": "sync_publication",
+    "remote": "sync_remotecoupon",
 }
 
 

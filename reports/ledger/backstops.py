@@ -21,6 +21,7 @@ from coupons.models import (
 from deliveries.models import Delivery, Dispatch, Recipient
 from reports.ledger.check import Break
 from serials.models import Batch, Serial, Stock
+from sync.models import Difference, InboundEvent, Publication, RemoteCoupon, Run, Use
 
 MODELS: list[type[models.Model]] = [
     CampaignEvent,
@@ -40,6 +41,12 @@ MODELS: list[type[models.Model]] = [
     Delivery,
     Dispatch,
     Recipient,
+    InboundEvent,
+    Publication,
+    RemoteCoupon,
+    Run,
+    Difference,
+    Use,
 ]
 NAME = "backstops"
 # Table -> its trigger.

@@ -93,8 +93,24 @@ CHECKS = [
         _("A recipient has no coupon: the message leads nowhere, or its link is lost."),
         RECIPIENT,
         """
-        SELECT delivery_id AS delivery, id AS recipient FROM deliveries_recipient
-        WHERE coupon_id IS NULL
+        SELECT r.delivery_id AS delivery, r.id AS recipient
+        FROM deliveries_recipient r
+        JOIN deliveries_delivery d ON d.id = r.delivery_id
+        WHERE r.coupon_id IS NULL AND d.kind <> 'native'
+        """,
+    ),
+    Check(
+        "native_with_coupon",
+        _(
+            "A message with LINE's own coupon has used up one of ours, which nobody can "
+            "open."
+        ),
+        RECIPIENT,
+        """
+        SELECT r.delivery_id AS delivery, r.id AS recipient
+        FROM deliveries_recipient r
+        JOIN deliveries_delivery d ON d.id = r.delivery_id
+        WHERE r.coupon_id IS NOT NULL AND d.kind = 'native'
         """,
     ),
     Check(

@@ -121,13 +121,19 @@ CHECKS = [
     Check(
         "void_early",
         _(
-            "A batch has void serials, though nobody made it void: fewer can be given "
-            "out than people think."
+            "A batch has void serials, though nobody made it void, and they were not "
+            "used at a provider: fewer can be given out than people think."
         ),
         _("batch %(batch)s: %(voided)s"),
         """
-        SELECT id AS batch, voided FROM serials_batch
-        WHERE voided > 0 AND state NOT IN ('voiding', 'void')
+        SELECT b.id AS batch, b.voided FROM serials_batch b
+        LEFT JOIN (
+            SELECT s.batch_id, count(DISTINCT s.id) AS used FROM sync_use u
+            JOIN sync_remotecoupon r ON r.id = u.coupon_id
+            JOIN serials_serial s ON s.id = r.serial_id
+            WHERE u.outcome = 'void' AND s.state = 2 GROUP BY s.batch_id
+        ) u ON u.batch_id = b.id
+        WHERE b.voided > coalesce(u.used, 0) AND b.state NOT IN ('voiding', 'void')
         """,
     ),
     Check(

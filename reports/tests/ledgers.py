@@ -28,6 +28,8 @@ from deliveries.settling import settle
 from serials import importing
 from serials.services import void
 from stores.models import Store
+from sync.mirroring import mirror
+from sync.uses import Told, note_count, note_use
 from testing.factories import (
     TEST,
     make_campaign,
@@ -37,6 +39,8 @@ from testing.factories import (
     make_coupon,
     make_fixed_batch,
     make_list,
+    make_publication,
+    make_remote_coupon,
     make_serials,
     make_store,
     make_user,
@@ -97,6 +101,7 @@ def make_ledger() -> Ledger:
     _settle(under_way, ["accepted"])
     Dispatch.objects.claim(1, of=[under_way.pk], now=timezone.now(), lease=LEASE)
     redeem(_first_sent(done).token, source=TEST)
+    _use_elsewhere()
     return Ledger(coupons, campaign, fixed, store, clerk, _fresh(done), under_way)
 
 
@@ -127,6 +132,36 @@ def _send(campaign: Campaign, account, count: int, by: User) -> Delivery:
     )
     prepare(delivery.pk)
     return _fresh(delivery)
+
+
+def _use_elsewhere() -> None:
+    """At Paddle: before it was handed out, after, twice, counted, not ours.
+
+    And at Vivoldi, told by us.
+    """
+    campaign = make_campaign()
+    serials = list(make_serials(campaign, 3).serials.order_by("pos"))
+    fixed = make_fixed_batch(campaign, code="EVERYONE", quantity=None, position=9)
+    paddle = make_connection(provider="paddle", account_id="4711")
+    vivoldi = make_connection(provider="vivoldi", account_id="")
+    sold = make_publication(campaign, paddle, live=4, prepared_at=timezone.now())
+    shown = make_publication(
+        campaign, vivoldi, live=3, prepared_at=timezone.now(), is_mirrored=True
+    )
+    for serial in serials:
+        make_remote_coupon(sold, serial=serial, remote_id=serial.code)
+        make_remote_coupon(shown, serial=serial, remote_id=serial.code)
+    remote = make_remote_coupon(sold, batch=fixed, remote_id=fixed.code)
+    note_use(Told(paddle.pk, serials[0].code, "order:1", timezone.now()))
+    coupon = make_coupon(campaign, status="redeemed")
+    for order in ("order:2", "order:3"):
+        note_use(Told(paddle.pk, serials[1].code, order, timezone.now()))
+    note_count(remote.pk, 7)
+    note_use(Told(paddle.pk, fixed.code, "order:4", timezone.now()))
+    note_use(Told(paddle.pk, "NOT-OURS", "order:5", timezone.now()))
+    coupon.refresh_from_db()
+    if mirror() != 1 or coupon.status != coupon.Status.VERIFIED:
+        raise AssertionError("the ledger is not what it is meant to be")
 
 
 def _settle(delivery: Delivery, statuses: list[str]) -> None:

@@ -20,6 +20,7 @@ from coupons.models import Coupon, EndsChange
 from coupons.services import issue, redeem, revoke, verify
 from reports.admin.changing import out_of
 from reports.tests.record_helpers import signed_in, words_of
+from testing import saving
 from testing.factories import (
     TEST,
     instant,
@@ -38,28 +39,7 @@ STARTS, ENDS = instant("2026-04-30 15:00"), instant("2100-12-30 15:00")
 
 def filled(**changes):
     """The form of `make_running` as it is sent back, with these changes."""
-    values = {
-        "name": "Spring",
-        "language": "en",
-        "benefit": "free",
-        "time_zone": "Asia/Tokyo",
-        "use_starts_at_0": "2026-05-01",
-        "use_starts_at_1": "",
-        "use_ends_at_0": "2100-12-30",
-        "use_ends_at_1": "",
-        "expiry": "use_end",
-        "expiry_unit": "hours",
-        "barcode": "qr",
-        "limit_per_contact": "1",
-        "background_colour": "#FFFFFF",
-        "text_colour": "#000000",
-        "button_colour": "#067647",
-        "button_text_colour": "#FFFFFF",
-        "verifying": "scan",
-        "texts-TOTAL_FORMS": "0",
-        "texts-INITIAL_FORMS": "0",
-    }
-    return values | changes
+    return saving.filled(**{"use_ends_at_0": "2100-12-30"} | changes)
 
 
 def make_running(**fields):

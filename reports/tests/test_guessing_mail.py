@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from coupons.models import PasswordPace
-from reports import guessing
+from reports import guessing, telling
 from reports.tasks import sweep, warn_of_guessing
 from testing.factories import make_campaign, make_store, make_user
 
@@ -93,7 +93,7 @@ def test_what_could_not_be_mailed_is_mailed_once_the_lease_is_over(settings):
 
     look(NOW + timedelta(minutes=1))
     assert not mail.outbox
-    look(NOW + guessing.LEASE)
+    look(NOW + telling.LEASE)
 
     assert len(mail.outbox) == 1
 

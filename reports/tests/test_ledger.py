@@ -18,6 +18,8 @@ from deliveries.models import Dispatch, Recipient
 from reports.ledger import CHECKS, NAMES, find_break, find_breaks
 from reports.ledger.backstops import find_missing_backstops
 from reports.tests.ledgers import make_ledger
+from sync.models import Publication
+from testing.factories import make_run
 
 pytestmark = pytest.mark.django_db
 
@@ -446,7 +448,10 @@ def _(ledger):
 
 @plants("batch_total", "lost_serial")
 def _(ledger):
-    change("DELETE FROM serials_serial WHERE state = 0")
+    change(
+        "DELETE FROM serials_serial WHERE state = 0 AND batch_id = %s",
+        ledger.coupons.redeemed.batch_id,
+    )
 
 
 @plants("batch_total", "uncounted_void")
@@ -518,6 +523,11 @@ def _(ledger):
 @plants("recipient_without_coupon")
 def _(ledger):
     change("UPDATE deliveries_recipient SET coupon_id = NULL")
+
+
+@plants("native_with_coupon")
+def _(ledger):
+    change("UPDATE deliveries_delivery SET kind = 'native', native_coupon_id = 'x'")
 
 
 @plants("step_staff", "verified")
@@ -612,7 +622,8 @@ for column in ("issued", "sent", "opened", "redeemed", "verified", "revoked"):
 def _(ledger):
     free = ledger.coupons.fixed_verified.batch_id
     change("DELETE FROM coupons_tally WHERE batch_id = %s", free)
-    change("UPDATE coupons_tally SET batch_id = %s WHERE batch_id IS NOT NULL", free)
+    used = ledger.coupons.redeemed.batch_id
+    change("UPDATE coupons_tally SET batch_id = %s WHERE batch_id = %s", free, used)
 
 
 @plants("tally", "lost")
@@ -873,6 +884,147 @@ def _(ledger):
 @plants("backstops", "trigger", needs_server=True)
 def _(ledger):
     free_hand()
+
+
+# --- providers ------------------------------------------------------------------------
+
+
+def free_errands():
+    drop_check("sync_remotecoupon", "remote_errand_has_time")
+    drop_check("sync_remotecoupon", "remote_idle_has_no_lease")
+
+
+def long_ago():
+    return connection.ops.adapt_datetimefield_value(timezone.now() - timedelta(hours=1))
+
+
+@plants("use_twice", "named")
+def _(ledger):
+    drop_index("use_once")
+    copy("sync_use", "key = 'order:1'")
+
+
+@plants("use_twice", "told")
+def _(ledger):
+    drop_index("use_told_once")
+    copy("sync_use", "source = 'mirror'")
+
+
+@plants("use_twice", "counted")
+def _(ledger):
+    drop_index("use_counted_in_one_row")
+    copy("sync_use", "source = 'count'")
+
+
+@plants("use_ignored")
+def _(ledger):
+    change(
+        "UPDATE serials_serial SET state = 0 WHERE state = 2 AND id IN "
+        "(SELECT serial_id FROM sync_remotecoupon)"
+    )
+
+
+@plants("use_verification")
+def _(ledger):
+    change(
+        "UPDATE sync_use SET verification_id = (SELECT min(id) "
+        "FROM coupons_verification) WHERE verification_id IS NOT NULL"
+    )
+
+
+@plants("use_verified", "none")
+def _(ledger):
+    change("UPDATE sync_use SET verification_id = NULL WHERE outcome = 'verified'")
+
+
+@plants("use_verified", "at a till")
+def _(ledger):
+    change("UPDATE coupons_verification SET way = 'scan' WHERE way = 'paddle'")
+
+
+@plants("void_early", "used elsewhere, uncounted")
+def _(ledger):
+    change("UPDATE sync_use SET outcome = 'counted' WHERE outcome = 'void'")
+
+
+def plant_publication_count(name):
+    @plants("publication_count", name)
+    def _(ledger):
+        change("UPDATE sync_publication SET total = total + 1")
+        if name != "total":
+            change(f"UPDATE sync_publication SET {name} = {name} + 1")
+
+
+for name in ("total", "live", "gone", "refused", "unknown"):
+    plant_publication_count(name)
+
+
+@plants("remote_twice", "serial")
+def _(ledger):
+    drop_index("remote_serial_once")
+    copy("sync_remotecoupon", "serial_id IS NOT NULL", remote_id="'OTHER'")
+
+
+@plants("remote_twice", "batch")
+def _(ledger):
+    drop_index("remote_batch_once")
+    copy("sync_remotecoupon", "batch_id IS NOT NULL", remote_id="'OTHER'")
+
+
+@plants("remote_name_twice")
+def _(ledger):
+    drop_index("remote_id_once")
+    copy("sync_remotecoupon", "batch_id IS NOT NULL", batch_id="NULL")
+
+
+@plants("remote_elsewhere", "serial")
+def _(ledger):
+    change(
+        "UPDATE sync_remotecoupon SET serial_id = %s WHERE serial_id = "
+        "(SELECT max(serial_id) FROM sync_remotecoupon)",
+        ledger.coupons.redeemed.serial_id,
+    )
+
+
+@plants("remote_elsewhere", "account")
+def _(ledger):
+    change(
+        "UPDATE sync_remotecoupon SET connection_id = (SELECT min(id) FROM "
+        "connections_connection) WHERE batch_id IS NOT NULL"
+    )
+
+
+@plants("errand_time", "none")
+def _(ledger):
+    free_errands()
+    change("UPDATE sync_remotecoupon SET errand = 'update'")
+
+
+@plants("errand_time", "idle and held")
+def _(ledger):
+    free_errands()
+    change("UPDATE sync_remotecoupon SET leased_until = %s", long_ago())
+
+
+@plants("errand_left")
+def _(ledger):
+    change(
+        "UPDATE sync_remotecoupon SET errand = 'update', next_try_at = %s, "
+        "leased_until = %s",
+        long_ago(),
+        long_ago(),
+    )
+
+
+@plants("publication_left")
+def _(ledger):
+    change("UPDATE sync_publication SET leased_until = %s", long_ago())
+
+
+@plants("run_left")
+def _(ledger):
+    account = Publication.objects.first().connection
+    make_run(account, state="running", leased_until=timezone.now() - timedelta(hours=1))
 
 
 # --- the tests ------------------------------------------------------------------------

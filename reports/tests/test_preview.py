@@ -13,7 +13,6 @@ from django.urls import reverse
 from PIL import Image
 
 from campaigns.models import Campaign, CampaignText, Group, Template
-from campaigns.tests.test_campaign_form import filled
 from coupons.models import Coupon
 from testing.factories import (
     make_campaign,
@@ -22,6 +21,7 @@ from testing.factories import (
     make_store,
     make_user,
 )
+from testing.saving import filled
 
 pytestmark = pytest.mark.django_db
 

@@ -14,7 +14,7 @@ from PIL import Image
 from campaigns.images import clean_image
 from campaigns.models import Campaign
 from campaigns.services import duplicate
-from campaigns.tests.test_campaign_form import ADD, filled
+from campaigns.tests.test_campaign_form import ADD
 from deliveries.models import Delivery
 from testing.factories import (
     make_campaign,
@@ -22,6 +22,7 @@ from testing.factories import (
     make_list,
     make_user,
 )
+from testing.saving import filled
 
 pytestmark = pytest.mark.django_db
 

@@ -13,11 +13,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from campaigns.tests.test_campaign_form import filled
 from coupons.errors import CouponError
 from coupons.limiting import set_total_limit
 from coupons.services import redeem, revoke, scan, undo, verify
-from reports import low_stock
+from reports import low_stock, telling
 from reports.forms import CampaignOverviewForm
 from reports.ledger import find_breaks
 from reports.numbers import BatchStock, numbers_for, stock_of
@@ -35,7 +34,7 @@ from testing.factories import (
     make_store,
     make_user,
 )
-from testing.saving import save
+from testing.saving import filled, save
 
 pytestmark = pytest.mark.django_db
 NOW = timezone.now()
@@ -796,9 +795,9 @@ def test_what_could_not_be_mailed_is_mailed_once_the_lease_is_over(settings, cap
     settings.EMAIL_BACKEND = was
     assert "stock.not_mailed" in caplog.messages
 
-    look(NOW + low_stock.LEASE - timedelta(seconds=1))
+    look(NOW + telling.LEASE - timedelta(seconds=1))
     too_soon = len(mail.outbox)
-    look(NOW + low_stock.LEASE)
+    look(NOW + telling.LEASE)
 
     assert (too_soon, len(mail.outbox)) == (0, 1)
 

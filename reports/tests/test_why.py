@@ -19,13 +19,15 @@ from coupons.limiting import set_total_limit
 from coupons.models import Coupon
 from coupons.services import open_coupon, redeem, reissue, scan, verify
 from deliveries.models import Delivery, Dispatch, Recipient
+from deliveries.native import NativeCoupon
 from deliveries.preparing import prepare
-from deliveries.services import cancel, start_delivery, supply_of
+from deliveries.services import cancel, start_delivery, start_native, supply_of
 from deliveries.settling import cancel_some
 from reports.tests.record_helpers import Desk
 from reports.why import MOST_CONTACTS, Outlook, answers_for, find_contacts
 from testing.factories import (
     TEST,
+    instant,
     make_campaign,
     make_coupon,
     make_list,
@@ -469,3 +471,66 @@ def test_what_is_not_all_counted_is_not_told_as_a_fact(desk):
 
     assert "at most 90" in shown
     assert "It may run short: up to 40 coupons" in " ".join(shown.split())
+
+
+# --- ends, and LINE's own coupon -------------------------------------------------------
+
+
+def test_an_end_at_midnight_is_told_as_the_last_minute(desk, hana, client):
+    coupon = make_coupon(desk.campaign, hana, status="sent")
+    desk.campaign.time_zone = "Asia/Tokyo"
+    desk.campaign.save(update_fields=["time_zone"])
+    midnight = instant("2026-12-31 15:00")
+    Coupon.objects.filter(pk=coupon.pk).update(ends_at=midnight)
+    type(desk.campaign).objects.update(use_ends_at=midnight)
+
+    before = ask(desk, hana, at=instant("2026-12-01 00:00"))
+    after = ask(desk, hana, at=instant("2027-01-02 00:00"))
+
+    told = " ".join(words(before.now) + words(after.now))
+    assert "It ends on 2026-12-31 23:59 (Asia/Tokyo)." in told
+    assert "was over on 2026-12-31 23:59 (Asia/Tokyo)." in told
+    ended = next(cause for cause in after.causes if "ended" in cause.words)
+    assert f"{ended.told_at:%Y-%m-%d %H:%M}" == "2026-12-31 23:59"
+
+
+def send_native(desk, contact, outcome="accepted"):
+    delivery = start_native(
+        desk.campaign,
+        desk.connection,
+        NativeCoupon("01ABC"),
+        nonce=uuid4(),
+        by=desk.manager,
+        contact=contact,
+    )
+    prepare(delivery.pk)
+    Dispatch.objects.filter(delivery=delivery).update(
+        status=outcome, settled_at=timezone.now()
+    )
+    Recipient.objects.filter(delivery=delivery).update(outcome=outcome)
+    return delivery
+
+
+def test_of_lines_own_coupon_it_says_that_line_does_not_tell(desk, hana):
+    send_native(desk, hana)
+
+    answer = ask(desk, hana)
+
+    assert "LINE's own coupon" in answer.headline
+    assert "LINE took the message with its own coupon to “Hana”." in words(
+        answer.causes
+    )
+    assert any("doesn't tell" in cause.advice for cause in answer.causes)
+
+
+def test_lines_own_coupon_refused_is_no_coupon(desk, hana):
+    send_native(desk, hana, outcome="refused")
+
+    assert ask(desk, hana).headline == "Never got a coupon of this campaign."
+
+
+def test_a_coupon_of_ours_says_more_than_lines_own(desk, hana):
+    send_native(desk, hana)
+    make_coupon(desk.campaign, hana, status="redeemed")
+
+    assert ask(desk, hana).headline.startswith("Redeemed it")

@@ -7,7 +7,9 @@ function field(name) {
 
 function look() {
   const kind = form.querySelector('input[name="kind"]:checked');
-  field("text").hidden = Boolean(kind) && kind.value !== "text";
+  if (kind) {
+    field("text").hidden = kind.value !== "text";
+  }
   const list = form.elements.contact_list;
   const contact = form.elements.contact;
   field("contact").hidden = Boolean(list.value) && !contact.value;

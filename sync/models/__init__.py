@@ -4,12 +4,15 @@ from sync.models.history import Step
 from sync.models.inbound import InboundEvent
 from sync.models.publishing import Publication, RemoteCoupon
 from sync.models.pulling import Difference, Run
+from sync.models.uses import Mirror, Use
 
 __all__ = [
     "Difference",
     "InboundEvent",
+    "Mirror",
     "Publication",
     "RemoteCoupon",
     "Run",
     "Step",
+    "Use",
 ]

@@ -6,6 +6,9 @@ from django.utils.translation import gettext_lazy as _
 
 from connections.models import Connection
 
+# Paddle's alerts of money paid back; they name an order and no coupon.
+REFUNDS = ["payment_refunded", "subscription_payment_refunded"]
+
 
 class InboundEvent(models.Model):
     """One event of a provider's webhook, worked off once."""
@@ -37,6 +40,12 @@ class InboundEvent(models.Model):
                 fields=["next_try_at"],
                 condition=Q(processed_at=None, dead_at=None),
                 name="inbound_waiting",
+            ),
+            # A refund may come before the sale that it belongs to.
+            models.Index(
+                fields=["connection"],
+                condition=Q(kind__in=REFUNDS),
+                name="inbound_refunds",
             ),
         ]
 

@@ -15,6 +15,7 @@ from serials.codes import fits
 from serials.models import Batch, Serial
 from serials.services import ready_batches
 from stores.models import Store
+from sync.pictures import barcode_url
 
 LOOKED_AT = 500  # serials of a batch, half from its start and half from its end
 MOST_BATCHES = 5  # whose serials are looked at
@@ -51,9 +52,17 @@ class Facts:
     image_size: tuple[int, int] | None = None
     image_url: str = ""
     is_image_lost: bool = False
-    # Where a picture of a fixed code's barcode can be fetched, once somebody offers it.
+    # Where a picture of the first fixed code's barcode can be fetched; empty: none.
     barcode_url: str = ""
+    # Whether pictures may be fetched over http: the sandbox's own way, never LINE's.
+    is_http_ok: bool = False
     connected: frozenset[str] = frozenset()  # providers we have an account at
+
+    def may_fetch(self, url: str) -> bool:
+        """Whether LINE, or the sandbox in its place, takes the address of a picture."""
+        return url.startswith(
+            ("https://", "http://") if self.is_http_ok else "https://"
+        )
 
     @property
     def free(self) -> int | None:
@@ -105,6 +114,8 @@ def facts_of(
         image_size=size,
         image_url=_address(campaign.image.url) if campaign.image else "",
         is_image_lost=is_lost,
+        barcode_url=_barcode_url(campaign, batches),
+        is_http_ok=settings.ALLOW_LOCAL_PROVIDERS,
         connected=connected,
     )
 
@@ -188,6 +199,11 @@ def _image_size(campaign: Campaign) -> tuple[tuple[int, int] | None, bool]:
         return None, True
     finally:
         campaign.image.close()
+
+
+def _barcode_url(campaign: Campaign, batches: Sequence[Batch]) -> str:
+    fixed = [batch for batch in batches if batch.is_fixed]
+    return barcode_url(campaign, fixed[0]) if fixed else ""
 
 
 def _address(url: str) -> str:

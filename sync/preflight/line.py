@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from campaigns.benefit import condition_words
 from campaigns.models import Campaign
+from coupons.moments import local
 from sync.preflight.facts import Facts
 from sync.preflight.lines import (
     Line,
@@ -20,7 +21,6 @@ from sync.preflight.lines import (
     count_words,
     fine,
     impossible,
-    local,
     one_line_breaks,
     utf16_length,
 )
@@ -179,7 +179,7 @@ def _image(campaign: Campaign, facts: Facts) -> Line:
     what, rest = _("Image"), {"key": "imageUrl", "field": "image"}
     if not facts.image_url:
         return fine(what, _("None: LINE shows a picture of its own"), **rest)
-    if not facts.image_url.startswith("https://"):
+    if not facts.may_fetch(facts.image_url):
         return impossible(
             what,
             _(
@@ -249,9 +249,14 @@ def _barcode(campaign: Campaign, facts: Facts) -> Line:
     if campaign.barcode == Campaign.Barcode.NONE or not facts.stock:
         return fine(what, _("None"), **rest)
     url = facts.barcode_url
-    if facts.fixed and url.startswith("https://") and len(url) <= LONGEST_URL:
+    if facts.fixed and url and facts.may_fetch(url) and len(url) <= LONGEST_URL:
         return fine(what, _("As a picture that LINE keeps"), value=url, **rest)
-    if facts.fixed:
+    if facts.fixed and url:
+        said = _(
+            "Left out: LINE fetches it from an https address only. Set SITE_URL to one, "
+            "or have the till type the code."
+        )
+    elif facts.fixed:
         said = _("Left out: the till has to type the code, or scan our own page.")
     else:
         said = _("Left out: LINE shows the same picture to everybody.")
@@ -265,7 +270,7 @@ def _start(campaign: Campaign) -> Line:
     """Whole seconds, rounded up: never usable before ours is."""
     at = campaign.use_starts_at
     value = int((at + timedelta(microseconds=999_999)).timestamp())
-    shown = local(campaign, at, "Y-m-d H:i:s")
+    shown = local(campaign, at, has_seconds=True)
     return fine(
         _("Starts"), shown, key="startTimestamp", value=value, field="use_starts_at"
     )
@@ -277,16 +282,18 @@ def _end(campaign: Campaign, facts: Facts) -> Line:
     ends = campaign.use_ends_at
     if facts.at >= ends:
         said = _("It was over on %(when)s, and LINE takes no coupon that has ended.")
-        return impossible(what, said % {"when": local(campaign, ends)}, **rest)
+        return impossible(
+            what, said % {"when": local(campaign, ends, is_end=True)}, **rest
+        )
     value = int(ends.timestamp())
     clock = ends.astimezone(campaign.zone)
     if (clock.hour, clock.minute, clock.second) != (0, 0, 0):
-        shown = local(campaign, ends, "Y-m-d H:i:s")
+        shown = local(campaign, ends, has_seconds=True)
         return fine(what, shown, value=value, **rest)
     value -= 1
     last = datetime.fromtimestamp(value, UTC)
     said = _("%(when)s, one second before midnight, so that LINE names that day")
-    shown = said % {"when": local(campaign, last, "Y-m-d H:i:s")}
+    shown = said % {"when": local(campaign, last, has_seconds=True)}
     return changed(what, shown, value=value, **rest)
 
 

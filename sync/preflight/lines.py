@@ -2,14 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from django.utils.formats import date_format, number_format
+from django.utils.formats import number_format
 from django.utils.translation import gettext_lazy as _
-
-from campaigns.models import Campaign
 
 
 class Mark(StrEnum):
@@ -77,11 +74,6 @@ def body_of(lines: Iterable[Line]) -> dict[str, Any]:
         if line.key and line.value is not None:
             found[line.key] = line.value
     return found
-
-
-def local(campaign: Campaign, at: datetime, shape: str = "Y-m-d H:i") -> str:
-    """An instant in the campaign's zone, which is named."""
-    return f"{date_format(at.astimezone(campaign.zone), shape)} ({campaign.time_zone})"
 
 
 def count_words(number: int) -> str:

@@ -14,9 +14,9 @@ from django.utils.translation import ngettext
 from campaigns import look
 from campaigns.benefit import benefit_words, condition_words
 from campaigns.models import Campaign
-from coupons.moments import interval_words
+from coupons.moments import interval_words, local
 from sync.preflight.facts import Facts
-from sync.preflight.lines import Line, advice, count_words, fine, impossible, local
+from sync.preflight.lines import Line, advice, count_words, fine, impossible
 
 LEAST_CONTRAST = 4.5
 
@@ -150,7 +150,7 @@ def _contrast(campaign: Campaign) -> Iterator[Line]:
 
 def _use_period(campaign: Campaign, facts: Facts) -> Line:
     what = _("Use period")
-    ends = local(campaign, campaign.use_ends_at)
+    ends = local(campaign, campaign.use_ends_at, is_end=True)
     if facts.at >= campaign.use_ends_at:
         return impossible(
             what,
@@ -158,7 +158,7 @@ def _use_period(campaign: Campaign, facts: Facts) -> Line:
             field="use_ends_at",
         )
     starts = local(campaign, campaign.use_starts_at)
-    words = _("From %(start)s until before %(end)s") % {"start": starts, "end": ends}
+    words = _("From %(start)s until %(end)s") % {"start": starts, "end": ends}
     return fine(what, words, field="use_ends_at")
 
 
@@ -178,19 +178,20 @@ def _sending_period(campaign: Campaign, facts: Facts) -> Line:
         return impossible(
             what,
             _("It was over on %(when)s: nothing could be sent.")
-            % {"when": local(campaign, ends)},
+            % {"when": local(campaign, ends, is_end=True)},
             field="send_ends_at",
         )
     if ends and ends > campaign.use_ends_at:
         return advice(
             what,
             _("It goes on after the use period; sending ends with that, on %(when)s.")
-            % {"when": local(campaign, campaign.use_ends_at)},
+            % {"when": local(campaign, campaign.use_ends_at, is_end=True)},
             field="send_ends_at",
         )
     first = local(campaign, starts) if starts else _("now")
-    last = local(campaign, min(ends or campaign.use_ends_at, campaign.use_ends_at))
-    words = _("From %(start)s until before %(end)s") % {"start": first, "end": last}
+    end = min(ends or campaign.use_ends_at, campaign.use_ends_at)
+    last = local(campaign, end, is_end=True)
+    words = _("From %(start)s until %(end)s") % {"start": first, "end": last}
     return fine(what, words, field="send_starts_at")
 
 
@@ -209,7 +210,7 @@ def _expiry(campaign: Campaign, facts: Facts) -> Line:
                 "The time after which a coupon expires is longer than the use period: "
                 "all end with the period, on %(when)s."
             )
-            % {"when": local(campaign, campaign.use_ends_at)},
+            % {"when": local(campaign, campaign.use_ends_at, is_end=True)},
             field="expiry_amount",
         )
     time = interval_words(campaign.expiry_unit, campaign.expiry_amount or 0)

@@ -12,9 +12,10 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from campaigns.models import Campaign
+from coupons.moments import local
 from sync.preflight.codes import codes_line
 from sync.preflight.facts import Facts, Stock
-from sync.preflight.lines import Line, changed, count_words, fine, impossible, local
+from sync.preflight.lines import Line, changed, count_words, fine, impossible
 
 SHORTEST, LONGEST = 5, 300  # characters of a code
 WITHOUT_END = 999_999  # allowed uses
@@ -212,17 +213,19 @@ def _end(campaign: Campaign, facts: Facts) -> Line:
     ends, theirs = campaign.use_ends_at, ends_on(campaign)
     if facts.at >= ends:
         said = _("It was over on %(when)s, and Paddle wants a day to come.")
-        return impossible(what, said % {"when": local(campaign, ends)}, **rest)
+        return impossible(
+            what, said % {"when": local(campaign, ends, is_end=True)}, **rest
+        )
     value = theirs.date().isoformat()
     if theirs == ends:
-        return fine(what, local(campaign, ends), value=value, **rest)
+        return fine(what, local(campaign, ends, is_end=True), value=value, **rest)
     said = _(
         "%(theirs)s in place of %(ours)s: Paddle ends a coupon only as a day begins in "
         "UTC, here that of %(day)s."
     )
     words = said % {
-        "theirs": local(campaign, theirs),
-        "ours": local(campaign, ends),
+        "theirs": local(campaign, theirs, is_end=True),
+        "ours": local(campaign, ends, is_end=True),
         "day": value,
     }
     return changed(what, words, value=value, **rest)
@@ -282,7 +285,8 @@ def _limits(campaign: Campaign, facts: Facts) -> Iterator[Line]:
 
 
 def _verification(campaign: Campaign) -> Line:
-    said = _("The payment is the use; Paddle tells us when one is made.")
+    told = _("The payment is the use; Paddle tells us when one is made.")
     if campaign.verifying == Campaign.Verifying.NONE:
-        return fine(_("Verification"), said, field="verifying")
-    return changed(_("Verification"), said, field="verifying")
+        return fine(_("Verification"), told, field="verifying")
+    again = _("A code that a store has taken still works at the checkout.")
+    return changed(_("Verification"), f"{told} {again}", field="verifying")

@@ -12,9 +12,10 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from campaigns.models import Campaign
+from coupons.moments import local
 from sync.preflight.codes import codes_line
 from sync.preflight.facts import Facts
-from sync.preflight.lines import Line, changed, count_words, fine, impossible, local
+from sync.preflight.lines import Line, changed, count_words, fine, impossible
 
 SHORTEST, LONGEST = 8, 16
 RATE, AMOUNT = 457, 458  # discTypeIdx
@@ -209,7 +210,7 @@ def _end(campaign: Campaign, facts: Facts) -> Line:
     """Taken to be the last day; in which zone it ends, Vivoldi doesn't say."""
     what, last = _("Ends"), days_of(campaign)[1]
     rest: dict[str, Any] = {"key": "endYmd", "field": "use_ends_at"}
-    ours = local(campaign, campaign.use_ends_at)
+    ours = local(campaign, campaign.use_ends_at, is_end=True)
     if facts.at >= campaign.use_ends_at:
         said = _("It was over on %(when)s.")
         return impossible(what, said % {"when": ours}, **rest)

@@ -1,21 +1,33 @@
 """Taking in what providers tell us."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from connections.models import Connection
+from providers import line_webhook, paddle_webhook, vivoldi_webhook
 from providers.errors import Unreadable
-from providers.line_webhook import Event, is_signed, parse
 from serials.waking import nudge
 from sync.errors import WebhookRefused
 from sync.models import InboundEvent
 from sync.tasks import process
 
 Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """An event to keep, whoever sent it."""
+
+    event_id: str
+    kind: str
+    occurred_at: datetime
+    payload: dict[str, Any] = field(repr=False)
 
 
 def take_line_webhook(
@@ -26,15 +38,11 @@ def take_line_webhook(
     Raises WebhookRefused (nothing is stored) and SecretUnreadable.
     """
     at = clock()
-    connection = Connection.objects.filter(
-        provider=Connection.Provider.LINE, hook_key=hook_key
-    ).first()
-    if connection is None:
-        raise WebhookRefused(403, "unknown_key")
-    if not is_signed(raw, signature, connection.secrets_at(at)):
+    connection = _called(Connection.Provider.LINE, hook_key)
+    if not line_webhook.is_signed(raw, signature, connection.secrets_at(at)):
         raise WebhookRefused(403, "signature", connection.pk)
     try:
-        envelope = parse(raw)
+        envelope = line_webhook.parse(raw)
     except Unreadable:
         raise WebhookRefused(400, "unreadable", connection.pk) from None
     if not envelope.events:  # LINE's console tries the address so
@@ -43,7 +51,11 @@ def take_line_webhook(
         # Signed with our secret, so the account id we were told must be wrong.
         connection.note_failures(0, _wrong_account(envelope.destination), at=at)
         raise WebhookRefused(403, "destination", connection.pk)
-    _store(connection, envelope.events, at)
+    events = [
+        Arrived(event.event_id, event.kind, event.occurred_at, event.raw)
+        for event in envelope.events
+    ]
+    _store(connection, events, at)
 
 
 def _wrong_account(found: str) -> str:
@@ -53,7 +65,102 @@ def _wrong_account(found: str) -> str:
     ) % {"found": found}
 
 
-def _store(connection: Connection, events: tuple[Event, ...], at: datetime) -> None:
+def take_paddle_webhook(
+    hook_key: str, raw: bytes, *, clock: Clock = timezone.now
+) -> None:
+    """Store an alert of Paddle, once, and nudge whoever applies it.
+
+    Its signature knows no time: what comes again later is known by its id. Raises
+    WebhookRefused (nothing is stored).
+    """
+    at = clock()
+    connection = _called(Connection.Provider.PADDLE, hook_key)
+    try:
+        fields = paddle_webhook.fields_of(raw)
+    except Unreadable:
+        raise WebhookRefused(403, "unreadable", connection.pk) from None
+    if not connection.public_key:
+        connection.note_failures(0, _no_public_key(), at=at)
+        raise WebhookRefused(403, "no_public_key", connection.pk)
+    signature = fields.get(paddle_webhook.SIGNATURE)
+    if not paddle_webhook.is_signed(fields, signature, connection.public_key):
+        raise WebhookRefused(403, "signature", connection.pk)
+    try:
+        alert = paddle_webhook.parse(fields)
+    except Unreadable:
+        raise WebhookRefused(400, "unreadable", connection.pk) from None
+    arrived = Arrived(alert.alert_id, alert.kind, alert.occurred_at, dict(alert.kept))
+    _store(connection, [arrived], at)
+
+
+def take_vivoldi_webhook(
+    hook_key: str,
+    raw: bytes,
+    headers: Mapping[str, str],
+    *,
+    clock: Clock = timezone.now,
+) -> None:
+    """Store an event of Vivoldi, once, and nudge whoever applies it.
+
+    `headers` have lower-case names. How Vivoldi signs is unconfirmed: see
+    providers/vivoldi_webhook.py. Raises WebhookRefused (nothing is stored) and
+    SecretUnreadable.
+    """
+    at = clock()
+    connection = _called(Connection.Provider.VIVOLDI, hook_key)
+    try:
+        call = vivoldi_webhook.envelope_of(headers, raw)
+    except Unreadable:
+        raise WebhookRefused(403, "unreadable", connection.pk) from None
+    _check_vivoldi(call, connection, at)
+    try:
+        event = vivoldi_webhook.parse(call)
+    except Unreadable:
+        raise WebhookRefused(400, "unreadable", connection.pk) from None
+    payload = {"number": event.number, "told": event.kept}
+    arrived = Arrived(event.event_id, event.kind, event.occurred_at, payload)
+    _store(connection, [arrived], at)
+
+
+def _check_vivoldi(
+    call: vivoldi_webhook.Envelope, connection: Connection, at: datetime
+) -> None:
+    """Refuse what Vivoldi has not sent just now, whole."""
+    secrets = connection.secrets_at(at)
+    if not secrets:
+        connection.note_failures(0, _no_secret(), at=at)
+        raise WebhookRefused(403, "no_secret", connection.pk)
+    if not vivoldi_webhook.is_whole(call):
+        raise WebhookRefused(403, "digest", connection.pk)
+    if not vivoldi_webhook.is_signed(call, secrets):
+        raise WebhookRefused(403, "signature", connection.pk)
+    if not vivoldi_webhook.is_timely(call, at=at):
+        raise WebhookRefused(403, "time", connection.pk)
+
+
+def _called(provider: Connection.Provider, hook_key: str) -> Connection:
+    """Whose address was called."""
+    connection = Connection.objects.filter(provider=provider, hook_key=hook_key).first()
+    if connection is None:
+        raise WebhookRefused(403, "unknown_key")
+    return connection
+
+
+def _no_public_key() -> str:
+    return _(
+        "Paddle's alerts come in, but there is no public key here to check them with. "
+        "Copy it from Paddle's Developer Tools: until then they are refused."
+    )
+
+
+def _no_secret() -> str:
+    return _(
+        "Vivoldi's webhooks come in, but there is no secret here to check them with. "
+        "Copy it from Vivoldi's webhook settings: until then they are refused."
+    )
+
+
+def _store(connection: Connection, events: list[Arrived], at: datetime) -> None:
     InboundEvent.objects.bulk_create(
         (
             InboundEvent(
@@ -61,7 +168,7 @@ def _store(connection: Connection, events: tuple[Event, ...], at: datetime) -> N
                 event_id=event.event_id,
                 kind=event.kind[:40],
                 occurred_at=event.occurred_at,
-                payload=event.raw,
+                payload=event.payload,
                 next_try_at=at,
             )
             for event in events

@@ -228,6 +228,27 @@ def test_a_barcode_is_sent_only_where_its_picture_can_be_fetched():
     assert look("barcodeImageUrl", facts=make_facts(make_fixed())).value is None
 
 
+def test_over_http_only_the_sandbox_fetches_pictures():
+    given = {
+        "barcode_url": "http://127.0.0.1:8000/media/barcodes/1.png",
+        "image_url": "http://127.0.0.1:8000/media/campaigns/a.png",
+    }
+    real = make_facts(make_fixed(), **given)
+    local = make_facts(make_fixed(), **given, is_http_ok=True)
+
+    assert look("barcodeImageUrl", facts=real).value is None
+    assert "https" in look("barcodeImageUrl", facts=real).words
+    assert look("imageUrl", facts=real).mark == Mark.IMPOSSIBLE
+    assert look("barcodeImageUrl", facts=local).value == given["barcode_url"]
+    assert look("imageUrl", facts=local).value == given["image_url"]
+
+
+def test_a_picture_is_fetched_by_no_other_way_than_http():
+    for url in ("ftp://shop.example/a.png", "data:image/png;base64,AA", "//a/b.png"):
+        facts = make_facts(make_fixed(), barcode_url=url, is_http_ok=True)
+        assert look("barcodeImageUrl", facts=facts).value is None
+
+
 def test_a_limit_in_total_cannot_be_kept_and_is_named():
     found = look("acquisitionCondition", facts=make_facts(limit=1_000, limit_used=1))
 

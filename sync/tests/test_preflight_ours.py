@@ -39,6 +39,23 @@ def test_a_period_that_is_over_stops_it(fields, what):
     assert marks(**fields) == {what}
 
 
+def test_ends_are_the_last_minute_as_in_the_form():
+    use, sending = look("Use period").words, look("Sending period").words
+    over = look("Use period", make_facts(at=instant("2026-06-01 00:00"))).words
+
+    assert use == (
+        "From 2026-05-01 00:00 (Asia/Tokyo) until 2026-05-31 23:59 (Asia/Tokyo)"
+    )
+    assert sending == "From now until 2026-05-31 23:59 (Asia/Tokyo)"
+    assert "over on 2026-05-31 23:59 (Asia/Tokyo)" in over
+
+
+def test_an_end_within_a_day_is_told_as_it_is():
+    words = look("Use period", use_ends_at=instant("2026-05-31 09:00")).words
+
+    assert words.endswith("until 2026-05-31 18:00 (Asia/Tokyo)")
+
+
 def test_a_period_that_ends_a_moment_later_does_not():
     assert marks(use_ends_at=instant("2026-05-01 00:01")) == set()
     assert marks(send_ends_at=instant("2026-05-01 00:01")) == set()

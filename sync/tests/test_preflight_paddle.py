@@ -57,7 +57,7 @@ def test_the_changed_end_names_both_times_in_the_campaigns_zone():
     words = look("expires").words
 
     assert "2026-06-01 09:00 (Asia/Tokyo)" in words
-    assert "2026-06-01 00:00 (Asia/Tokyo)" in words
+    assert "2026-05-31 23:59 (Asia/Tokyo)" in words
 
 
 def test_a_start_to_come_and_a_period_that_is_over():
@@ -153,3 +153,10 @@ def test_limits_and_a_minimum_that_paddle_keeps_otherwise_are_named():
 
     assert [found.mark for found in limits] == [Mark.CHANGED, Mark.CHANGED]
     assert line_of(lines, "minimum_threshold").mark == Mark.CHANGED
+
+
+def test_it_says_that_a_store_does_not_stop_a_code_at_the_checkout():
+    words = "A code that a store has taken still works at the checkout."
+
+    assert words in look("Verification").words
+    assert words not in look("Verification", verifying="none").words

@@ -1,0 +1,1 @@
+"""What we ask of each provider, in one shape; see `port.py`."""
