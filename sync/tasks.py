@@ -69,7 +69,6 @@ def pull(run_id: int) -> None:
 def sweep() -> None:
     """Everything that is due, lost nudges included, and what is past keeping."""
     work_off(limit=LIMIT)
-    ask_names()
     drop_old()
     drop_old_imports(at=timezone.now())
     stop_native()
@@ -80,3 +79,4 @@ def sweep() -> None:
         nudge(publish_work, connection_id)
     for run_id in begin_due(at=timezone.now()):
         nudge(pull, run_id)
+    ask_names()  # last, for LINE may be slow

@@ -1,7 +1,7 @@
 """What coupons are sent with: the pre-flight's lines and the person's choice, fixed."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -42,12 +42,36 @@ def terms_of(
 
     Raises SyncError impossible, with what the pre-flight says.
     """
-    provider = Provider(connection.provider)
-    facts = facts_of(campaign, at=at, has_codes=provider in PER_SERIAL)
-    lines = CHECKS[provider](campaign, facts)
+    lines = _lines_of(campaign, connection, at)
     stops = [line for line in lines if line.mark == Mark.IMPOSSIBLE]
     if stops:
-        raise SyncError("impossible", _stop_words(str(NAMES[provider]), stops))
+        name = str(NAMES[Provider(connection.provider)])
+        raise SyncError("impossible", _stop_words(name, stops))
+    return _fields_of(lines, options)
+
+
+def expressible_of(
+    campaign: Campaign, connection: Connection, options: Options, *, at: datetime
+) -> tuple[dict[str, Any], frozenset[str]]:
+    """The fields that can be sent, and the names of those that can't be expressed.
+
+    For what is there already, made by somebody else: the rest can still be compared.
+    """
+    lines = _lines_of(campaign, connection, at)
+    stops = [line for line in lines if line.mark == Mark.IMPOSSIBLE]
+    rest = [line for line in lines if line.mark != Mark.IMPOSSIBLE]
+    return _fields_of(rest, options), frozenset(line.key for line in stops)
+
+
+def _lines_of(
+    campaign: Campaign, connection: Connection, at: datetime
+) -> Sequence[Line]:
+    provider = Provider(connection.provider)
+    facts = facts_of(campaign, at=at, has_codes=provider in PER_SERIAL)
+    return CHECKS[provider](campaign, facts)
+
+
+def _fields_of(lines: Sequence[Line], options: Options) -> dict[str, Any]:
     found = {**body_of(lines), **options.terms()}
     return {key: value for key, value in found.items() if key not in PER_CODE}
 

@@ -20,7 +20,7 @@ from sync.models import Difference, Publication, Run, Step
 from sync.options import options_from
 from sync.ports.line import compared, flat
 from sync.ports.port import shown
-from sync.publishing.terms import terms_of
+from sync.publishing.terms import expressible_of, terms_of
 from sync.pulling.differences import STILL_THERE, Found, Seen, end, note
 from sync.pulling.runs import Held
 from sync.pulling.storing import together
@@ -86,21 +86,28 @@ def to_compare(run: Run) -> QuerySet[Publication]:
 def changes_of(publication: Publication, at: datetime) -> Sequence[Found]:
     """Field by field: what the campaign says now, and what was sent.
 
-    Nothing once the campaign is over: there is nothing left to bring in line.
+    Nothing once the campaign is over: there is nothing left to bring in line. A coupon
+    that was taken over is there whether we could make it or not: of it only what the
+    campaign can say at all is compared.
     """
     campaign, connection = publication.campaign, publication.connection
     if campaign.use_ends_at <= at:
         return []
+    options = options_from(connection.provider, publication.options)
+    left_out: frozenset[str] = frozenset()
     try:
-        options = options_from(connection.provider, publication.options)
-        now = terms_of(campaign, connection, options, at=at)
+        if publication.is_adopted:
+            now, left_out = expressible_of(campaign, connection, options, at=at)
+        else:
+            now = terms_of(campaign, connection, options, at=at)
     except SyncError as error:
         return [(IMPOSSIBLE, error.message, "")]
     ours, theirs = flat(now), flat(publication.terms)
     return [
         (field, shown(ours.get(field)), shown(theirs.get(field)))
         for field in fields_of(publication, ours, theirs)
-        if shown(ours.get(field)) != shown(theirs.get(field))
+        if field.partition(".")[0] not in left_out
+        and shown(ours.get(field)) != shown(theirs.get(field))
     ]
 
 

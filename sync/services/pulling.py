@@ -233,7 +233,7 @@ def adopt(
 
     Pressed twice it is the same publication. Raises SyncError: coupon_gone,
     campaign_gone, taken (it belongs to a campaign), published (the campaign has another
-    coupon at this account), closed, missing, unread.
+    coupon at this account), closed, missing, unread, in_doubt.
     """
     coupon = RemoteCoupon.objects.select_for_update().filter(pk=coupon_id).first()
     campaign = Campaign.objects.filter(pk=campaign_id).first()
@@ -258,6 +258,25 @@ def _check_adoptable(coupon: RemoteCoupon) -> None:
     if not terms_of(coupon.raw):
         words = _("LINE hasn't told yet what this coupon says. Look again first.")
         raise SyncError("unread", words)
+    if _may_be_ours(coupon):
+        words = _(
+            "LINE hasn't said yet whether it made a coupon of this name for us, and this "
+            "may be the one. Try again in some minutes."
+        )
+        raise SyncError("in_doubt", words)
+
+
+def _may_be_ours(coupon: RemoteCoupon) -> bool:
+    """Whether a creation of the same name got no answer: the next look decides that.
+
+    Such a row had its first try before LINE can have made this coupon.
+    """
+    return RemoteCoupon.objects.filter(
+        connection_id=coupon.connection_id,
+        errand=RemoteCoupon.Errand.CREATE,
+        first_try_at__isnull=False,
+        publication__terms__title=coupon.title,
+    ).exists()
 
 
 def _adopt(

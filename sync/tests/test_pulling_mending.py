@@ -410,6 +410,42 @@ def test_what_can_not_be_adopted_is_refused_with_a_reason(sandbox, line, manager
     assert Publication.objects.count() == 1
 
 
+def test_coupon_that_may_be_our_own_lost_one_is_left_to_the_look_that_decides(
+    sandbox, line, manager
+):
+    coupon_id = sandbox.make_coupon(title="Ours?")
+    line.look()
+    row, campaign = line.coupons()[coupon_id], make_shown_campaign()
+    at = line.clock()
+    lost = make_remote(
+        make_publication(line.connection, make_campaign(), terms={"title": "Ours?"}),
+        "",
+        status="waiting",
+        errand="create",
+        next_try_at=at,
+        first_try_at=at,
+    )
+
+    assert refused(row.pk, campaign.pk, by=manager) == "in_doubt"
+    RemoteCoupon.objects.filter(pk=lost.pk).update(first_try_at=None)
+    assert adopt(row.pk, campaign.pk, by=manager).is_adopted
+
+
+def test_adopted_coupon_of_a_campaign_that_line_can_not_express_is_still_compared(
+    sandbox, line, manager
+):
+    coupon_id = sandbox.make_coupon(title="From the manager")
+    line.look()
+    campaign = make_shown_campaign(benefit="percentage", benefit_value="33.5")
+
+    publication = adopt(line.coupons()[coupon_id].pk, campaign.pk, by=manager)
+
+    fields = {field for field, _ours, _theirs in of_publication(publication)}
+    assert "title" in fields
+    assert not {field for field in fields if field.startswith("reward")}
+    assert "impossible" not in fields
+
+
 def test_coupon_that_was_let_go_can_be_adopted_again(sandbox, line, manager):
     coupon_id = sandbox.make_coupon()
     line.look()
