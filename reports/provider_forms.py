@@ -180,8 +180,8 @@ class VivoldiForm(OptionsForm):
         required=False,
         widget=UnfoldBooleanSwitchWidget(),
         help_text=_(
-            "Name, phone and e-mail of contacts go to Vivoldi, in Korea. Ask first "
-            "whether your privacy notice says so."
+            "Name, phone, e-mail and notes of contacts go to Vivoldi, in Korea. Ask "
+            "first whether your privacy notice says so."
         ),
     )
 

@@ -19,7 +19,6 @@ from sync.preflight.lines import Line, changed, count_words, fine, impossible
 
 SHORTEST, LONGEST = 8, 16
 RATE, AMOUNT = 457, 458  # discTypeIdx
-MOST_USES = 5  # of one person
 CURRENCIES = frozenset("KRW CAD CNY EUR GBP IDR JPY MUR RUB SGD USD".split())
 
 
@@ -240,18 +239,19 @@ def _uses(campaign: Campaign, facts: Facts) -> Line:
     if not facts.fixed:
         return fine(what, _("Each number once"), value=1, **rest)
     limit = campaign.limit_per_contact
-    if limit > MOST_USES:
-        said = _("Vivoldi takes at most %(most)s, or 0 for no limit.")
-        return impossible(what, said % {"most": MOST_USES}, **rest)
     if limit == 0:
         return fine(what, _("No limit"), value=0, **rest)
     if limit == 1:
-        return fine(what, _("Once"), value=1, **rest)
+        said = _(
+            "Once. A number that everybody gets may be used up with its first use: "
+            "Vivoldi doesn't say whom it counts. Without a limit here it has none there."
+        )
+        return changed(what, said, value=1, **rest)
     said = _(
-        "%(limit)s times, but only where a till redeems through us and names the "
-        "customer: by hand Vivoldi allows one use, or any number."
+        "Vivoldi takes more than one use only for a number that names its customer, and "
+        "this one is for everybody. Set 1, or 0 for no limit."
     )
-    return changed(what, said % {"limit": limit}, value=limit, **rest)
+    return impossible(what, said, **rest)
 
 
 def _total(facts: Facts) -> Iterator[Line]:

@@ -22,6 +22,7 @@ from connections.errors import SecretUnreadable
 from connections.health import note_error
 from connections.models import FAILURES_BEFORE_REST, Connection
 from connections.pacing import book, hold
+from contacts.models import Contact
 from coupons.models import Coupon
 from deliveries.killpoints import killpoint
 from providers.errors import ProviderError, Unauthorised
@@ -528,12 +529,23 @@ def _people(
         return {}
     held = Coupon.objects.filter(serial__in=serials, contact__isnull=False)
     return {
-        serial_id: {"userId": str(contact_id), "userNm": name}
-        for serial_id, contact_id, name in held.values_list(
-            "serial_id", "contact_id", "contact__name"
-        )
-        if serial_id is not None
+        coupon.serial_id: _named(coupon.contact)
+        for coupon in held.select_related("contact")
+        if coupon.serial_id is not None and coupon.contact is not None
     }
+
+
+def _named(contact: Contact) -> dict[str, str]:
+    """Vivoldi's fields for a person; `userId` is the shop's own id where it has one."""
+    found = {
+        "userId": contact.external_id or str(contact.pk),
+        "userNm": contact.name,
+        "userPhnno": contact.phone,
+        "userEml": contact.email,
+        "userEtc1": contact.note_1,
+        "userEtc2": contact.note_2,
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 def ask(port: Port, call: Call) -> Outcome:

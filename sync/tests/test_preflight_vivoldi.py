@@ -70,12 +70,12 @@ def test_dashes_and_small_letters_are_a_change_that_is_named():
     ("limit", "value", "mark"),
     [
         (0, 0, "fine"),
-        (1, 1, "fine"),
-        (5, 5, "changed"),
+        (1, 1, "changed"),
+        (2, None, "impossible"),
         (6, None, "impossible"),
     ],
 )
-def test_a_fixed_number_is_used_as_often_as_a_person_may(limit, value, mark):
+def test_a_number_for_everybody_knows_no_count_of_uses_by_person(limit, value, mark):
     found = look("useLimit", facts=make_facts(make_fixed()), limit_per_contact=limit)
 
     assert (found.value, found.mark) == (value, mark)

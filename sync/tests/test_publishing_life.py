@@ -560,12 +560,22 @@ def coupons(accounts):
 # --- people ------------------------------------------------------------------------------
 
 
+PERSON = ("userId", "userNm", "userPhnno", "userEml", "userEtc1", "userEtc2")
+
+
 @pytest.mark.parametrize("names_people", [True, False])
 def test_vivoldi_learns_who_has_a_number_only_where_somebody_said_so(
     accounts, names_people
 ):
     campaign = an_offer("vivoldi", 2)
-    contact = make_contact(name="Hana")
+    contact = make_contact(
+        name="Hana",
+        external_id="member-7",
+        phone="+81 3 0000 0000",
+        email="hana@example.com",
+        note_1="Gold",
+        note_2="Tea",
+    )
     held = make_coupon(campaign, contact, status="redeemed")
 
     publication = accounts.done(
@@ -573,7 +583,11 @@ def test_vivoldi_learns_who_has_a_number_only_where_somebody_said_so(
     )
 
     row = RemoteCoupon.objects.get(publication=publication, serial=held.serial)
-    told = {c["cpnNo"]: c["userNm"] for c in accounts.sandbox.vivoldi_coupons()}
-    assert told.pop(row.remote_id) == ("Hana" if names_people else "")
+    told = {
+        coupon["cpnNo"]: " ".join(filter(None, (coupon[name] for name in PERSON)))
+        for coupon in accounts.sandbox.vivoldi_coupons()
+    }
+    whole = "member-7 Hana +81 3 0000 0000 hana@example.com Gold Tea"
+    assert told.pop(row.remote_id) == (whole if names_people else "")
     assert set(told.values()) == {""}
     assert "Hana" not in str(row.own)
