@@ -6,6 +6,7 @@ its pages, and what was typed.
 
 import base64
 import contextlib
+import itertools
 import json
 import re
 import sqlite3
@@ -168,14 +169,18 @@ def mistype_links(house, database):
 
 
 def forge_webhooks(house, database):
-    [[key]] = database.run(IN_TABLES["webhook key"])
+    """Of each account, at the address of each provider, with its key and with another."""
+    keys = [key for [key] in database.run(IN_TABLES["webhook key"])]
     [user_id] = database.run(IN_TABLES["LINE user id"])[0]
     event = {"type": "follow", "source": {"type": "user", "userId": user_id}}
-    for path in (key, f"{key}x"):
-        answer = requests.post(
-            f"{house.web}/hooks/line/{path}/", json={"events": [event]}, timeout=10
-        )
-        assert answer.status_code in (403, 404)
+    for provider, key in itertools.product(("line", "paddle", "vivoldi"), keys):
+        for path in (key, f"{key}x"):
+            answer = requests.post(
+                f"{house.web}/hooks/{provider}/{path}/",
+                json={"events": [event]},
+                timeout=10,
+            )
+            assert answer.status_code in (403, 404)
 
 
 def break_a_row(house, database):
