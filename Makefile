@@ -17,7 +17,7 @@ run: ## set up and start everything; Ctrl-C stops all of it
 	@$(PYTHON) run.py
 
 test: dev ## every test that needs no server; all with DATABASE_URL and REDIS_URL
-	$(BIN) -m pytest -q -n auto --maxprocesses 2 $(ARGS)
+	$(BIN) -m pytest -q -n auto --maxprocesses 2 --dist worksteal $(ARGS)
 
 lint: dev ## format, lint, types, and migrations that match the models
 	$(BIN) -m ruff check
