@@ -7,7 +7,6 @@ so a worker may die anywhere: LINE answers 409 to what it has accepted before.
 import contextlib
 import logging
 import random
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,7 +21,8 @@ from django.utils.translation import gettext as _
 
 from connections.clients import line_client
 from connections.errors import SecretUnreadable
-from connections.models import FAILURES_BEFORE_REST, Connection
+from connections.gate import Gate
+from connections.models import Connection
 from connections.pacing import book, hold
 from connections.services import keep_quota, note_error
 from coupons.models import Coupon
@@ -172,21 +172,6 @@ def _wait_for_next(ends: float, clock: Clock) -> bool:
 # --- one block ------------------------------------------------------------------------
 
 
-@dataclass
-class Gate:
-    """Whether more calls of a block may start, in the light of the answers so far."""
-
-    failures: int = 0  # in a row
-    is_closed: bool = False
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def note(self, kind: Kind) -> None:
-        with self._lock:
-            self.failures = self.failures + 1 if kind in FAILED else 0
-            if kind in CLOSING or self.failures >= FAILURES_BEFORE_REST:
-                self.is_closed = True
-
-
 @dataclass(frozen=True)
 class Call:
     """One request, ready to go."""
@@ -270,8 +255,11 @@ class Block:
         killpoint("before_http")
         outcome = self.client.push(call.body, retry_key=call.retry_key)
         killpoint("after_http_before_commit")
-        self.gate.note(outcome.kind)
+        self._note(outcome.kind)
         return outcome
+
+    def _note(self, kind: Kind) -> None:
+        self.gate.note(is_failure=kind in FAILED, is_closing=kind in CLOSING)
 
     def finish(self) -> None:
         """Wait for the answers and store them, all in one transaction."""

@@ -5,7 +5,6 @@ looked up first; see the ports for how each of them tells.
 """
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,8 +18,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from connections.errors import SecretUnreadable
+from connections.gate import Gate
 from connections.health import note_error
-from connections.models import FAILURES_BEFORE_REST, Connection
+from connections.models import Connection
 from connections.pacing import book, hold
 from contacts.models import Contact
 from coupons.models import Coupon
@@ -210,21 +210,6 @@ def _wait_for_next(connection_id: int, ends: float, clock: Clock) -> bool:
 # --- one block --------------------------------------------------------------------------
 
 
-@dataclass
-class Gate:
-    """Whether more calls of a block may start, in the light of the answers so far."""
-
-    failures: int = 0  # in a row
-    is_closed: bool = False
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def note(self, kind: Kind) -> None:
-        with self._lock:
-            self.failures = self.failures + 1 if kind in FAILED else 0
-            if kind in CLOSING or self.failures >= FAILURES_BEFORE_REST:
-                self.is_closed = True
-
-
 @dataclass(frozen=True)
 class Call:
     """One errand, ready to be done; `terms_no` says which terms the order has."""
@@ -347,8 +332,11 @@ class Block:
         killpoint("before_http")
         outcome = ask(self.port, call)
         killpoint("after_http_before_commit")
-        self.gate.note(outcome.kind)
+        self._note(outcome.kind)
         return outcome
+
+    def _note(self, kind: Kind) -> None:
+        self.gate.note(is_failure=kind in FAILED, is_closing=kind in CLOSING)
 
     # --- what is in doubt at LINE -------------------------------------------------------
 
@@ -366,7 +354,7 @@ class Block:
         self.looked = [(call, outcomes[call.row.pk]) for call in calls]
         failed = [one for one in outcomes.values() if one.error is not None]
         if failed:
-            self.gate.note(failed[0].kind)
+            self._note(failed[0].kind)
 
     def _wait_and_hold(self, errand: str) -> bool:
         """A look may take longer than a lease: hold the whole block for another one."""
