@@ -109,7 +109,35 @@ def nothing_is_refused_by_a_policy(request):
             pytest.fail("\n".join(refused))
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker):
+    from testing.databases import make_ready
+
+    with django_db_blocker.unblock():
+        make_ready()
+
+
 @pytest.fixture
 def argon2(settings):
     """Passwords are hashed as in production."""
     settings.PASSWORD_HASHERS = settings.PASSWORD_HASHERS[1:]
+
+
+@pytest.fixture
+def racers():
+    """Twenty kept threads that are let go at the same moment."""
+    from testing.races import Racers
+
+    racers = Racers()
+    yield racers
+    racers.stop()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium. Rows may be read beside it, although its driver keeps an event loop."""
+    from testing.browsing import chromium
+
+    with pytest.MonkeyPatch.context() as patch, chromium() as browser:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+        yield browser

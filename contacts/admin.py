@@ -15,7 +15,7 @@ from django.utils.html import format_html
 from django.utils.text import Truncator
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import (
     AutocompleteSelectFilter,
     BooleanRadioFilter,
@@ -23,8 +23,8 @@ from unfold.contrib.filters.admin import (
 )
 from unfold.decorators import action, display
 
+from connections.admin.keeping import DeletedOneByOne, KeptWhileUsed
 from connections.models import SECRETS as ACCOUNT_SECRETS
-from connections.usage import is_pointed_at
 from contacts.errors import ContactError
 from contacts.forms import AddToListForm, ContactForm, ImportForm
 from contacts.importing import count_known
@@ -53,7 +53,7 @@ class MembershipInline(TabularInline):
 
 
 @admin.register(Contact)
-class ContactAdmin(ModelAdmin):
+class ContactAdmin(DeletedOneByOne):
     form = ContactForm
     list_display = ("name_or_id", "account", "line_id", "language", "reach", "since")
     list_filter = (
@@ -103,18 +103,6 @@ class ContactAdmin(ModelAdmin):
         if obj is not None and obj.line_user_id:
             return ("connection", "line_user_id", "is_reachable")
         return ("is_reachable",)
-
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        # Deleting in bulk would load every row that points at them.
-        found: dict[str, Any] = super().get_actions(request)
-        found.pop("delete_selected", None)
-        return found
-
-    def has_delete_permission(
-        self, request: HttpRequest, obj: Contact | None = None
-    ) -> bool:
-        allowed: bool = super().has_delete_permission(request, obj)
-        return allowed and (obj is None or not is_pointed_at(obj))
 
     @admin.display(description=_("contact"), ordering="name")
     def name_or_id(self, contact: Contact) -> str:
@@ -320,7 +308,7 @@ class ContactAdmin(ModelAdmin):
 
 
 @admin.register(ContactList)
-class ContactListAdmin(ModelAdmin):
+class ContactListAdmin(KeptWhileUsed):
     list_display = ("name", "size", "created_at", "see")
     list_per_page = 25
     show_full_result_count = False
@@ -360,12 +348,6 @@ class ContactListAdmin(ModelAdmin):
             contact_list.pk,
             gettext("Show the contacts"),
         )
-
-    def has_delete_permission(
-        self, request: HttpRequest, obj: ContactList | None = None
-    ) -> bool:
-        allowed: bool = super().has_delete_permission(request, obj)
-        return allowed and (obj is None or not is_pointed_at(obj))
 
     def get_deleted_objects(
         self, objs: Any, request: HttpRequest

@@ -37,7 +37,8 @@ def due(now: datetime) -> list[int]:
     filled = {watch.pk for watch in watches if watch.told_at} - {w.pk for w in low}
     if filled:
         StockWatch.objects.filter(pk__in=filled).update(told_at=None)
-    return [watch.pk for watch in low if not watch.told_at and _is_idle(watch, now)]
+    untold = [watch for watch in low if not watch.told_at]
+    return [w.pk for w in untold if telling.is_idle(w.telling_until, now)]
 
 
 def _watched(now: datetime) -> QuerySet[StockWatch]:
@@ -45,10 +46,6 @@ def _watched(now: datetime) -> QuerySet[StockWatch]:
     return StockWatch.objects.filter(
         campaign__state=Campaign.State.ACTIVE, campaign__use_ends_at__gt=now
     )
-
-
-def _is_idle(watch: StockWatch, now: datetime) -> bool:
-    return watch.telling_until is None or watch.telling_until <= now
 
 
 def warn(campaign_id: int, now: datetime) -> None:

@@ -22,6 +22,11 @@ def idle(now: datetime) -> Q:
     return Q(telling_until=None) | Q(telling_until__lte=now)
 
 
+def is_idle(until: datetime | None, now: datetime) -> bool:
+    """The same of a row's `telling_until`."""
+    return until is None or until <= now
+
+
 def hold(untold: QuerySet[Row], pk: int, now: datetime) -> QuerySet[Row] | None:
     """Take one of the untold rows to tell of it; None when another worker does.
 

@@ -11,10 +11,10 @@ from aiohttp.typedefs import Handler
 
 from sandbox import control, coupon_pages, pages
 from sandbox.calls import WORLD
-from sandbox.courier import COURIER, Courier
+from sandbox.courier import COURIER, RETRY_AFTER, Courier
 from sandbox.line import control as line_control
 from sandbox.line.calls import LINE, POSTMAN, not_found
-from sandbox.line.events import REDELIVER_AFTER, Postman
+from sandbox.line.events import Postman
 from sandbox.line.tokens import TOKENS
 from sandbox.paddle import calls as paddle_calls
 from sandbox.paddle import control as paddle_control
@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 
 def new_app(
-    world: World, redeliver_after: tuple[float, ...] = REDELIVER_AFTER
+    world: World, redeliver_after: tuple[float, ...] = RETRY_AFTER
 ) -> web.Application:
     """The application around a world."""
     app = web.Application(client_max_size=MAX_BODY, middlewares=[refuse_strangers])

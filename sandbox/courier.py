@@ -1,4 +1,7 @@
-"""Posts webhooks in the background, again until they are taken, and logs each try."""
+"""Posts webhooks in the background, again until they are taken, and logs each try.
+
+LINE has a postman of its own, in line/events.py, with rules of its own.
+"""
 
 import asyncio
 import time
@@ -18,7 +21,7 @@ from sandbox.errors import WorldError
 from sandbox.world import KEPT_WEBHOOKS, WebhookRecord, WebhookTry, World
 
 PATIENCE = ClientTimeout(total=5)  # seconds; Vivoldi's figure, Paddle's is not told
-RETRY_AFTER = (2.0, 10.0, 30.0)  # seconds; neither says its own
+RETRY_AFTER = (2.0, 10.0, 30.0)  # seconds; none of them says its own
 AT_ONCE = 20
 NO_ADDRESS = "no_webhook_url"
 
@@ -32,18 +35,17 @@ class Letter:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-class Courier:
-    """Carries webhooks. What to post is made anew for each try."""
+class Carrier:
+    """Posts in the background, so many letters at once; until it is closed."""
 
     def __init__(
-        self, world: World, retry_after: tuple[float, ...] = RETRY_AFTER
+        self, world: World, patience: ClientTimeout, retry_after: tuple[float, ...]
     ) -> None:
         self._world = world
         self._retry_after = retry_after
-        self._session = ClientSession(timeout=PATIENCE)
+        self._session = ClientSession(timeout=patience)
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._makers: dict[str, Callable[[], Letter]] = {}
 
     async def close(self) -> None:
         """Drop what is under way."""
@@ -55,6 +57,31 @@ class Courier:
     def is_idle(self) -> bool:
         """Nothing on its way, tries that wait included."""
         return not self._tasks
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _try(
+        self, make: Callable[[], Letter], *, is_redelivery: bool
+    ) -> WebhookTry:
+        """Post once, when it is its turn; what the shop answered."""
+        async with self._turns:
+            at, started, letter = self._world.now(), time.monotonic(), make()
+            status, reason = await post(self._session, letter)
+        ms = int((time.monotonic() - started) * 1000)
+        return WebhookTry(at, status, reason, ms, is_redelivery)
+
+
+class Courier(Carrier):
+    """Carries Paddle's and Vivoldi's. What to post is made anew for each try."""
+
+    def __init__(
+        self, world: World, retry_after: tuple[float, ...] = RETRY_AFTER
+    ) -> None:
+        super().__init__(world, PATIENCE, retry_after)
+        self._makers: dict[str, Callable[[], Letter]] = {}
 
     def send(self, record: WebhookRecord, make: Callable[[], Letter]) -> None:
         """Post until it is taken, as often as the provider would."""
@@ -77,11 +104,6 @@ class Courier:
         known = self._world.webhooks
         self._makers = {k: make for k, make in self._makers.items() if k in known}
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     async def _post_until_taken(
         self, record: WebhookRecord, make: Callable[[], Letter]
     ) -> None:
@@ -95,11 +117,7 @@ class Courier:
     async def _post(
         self, record: WebhookRecord, make: Callable[[], Letter], *, is_redelivery: bool
     ) -> None:
-        async with self._turns:
-            at, started, letter = self._world.now(), time.monotonic(), make()
-            status, reason = await post(self._session, letter)
-        ms = int((time.monotonic() - started) * 1000)
-        record.tries.append(WebhookTry(at, status, reason, ms, is_redelivery))
+        record.tries.append(await self._try(make, is_redelivery=is_redelivery))
 
 
 async def post(session: ClientSession, letter: Letter) -> tuple[int | None, str]:

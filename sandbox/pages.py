@@ -13,10 +13,10 @@ from sandbox import flex
 from sandbox.calls import WORLD
 from sandbox.control import set_fault
 from sandbox.coupon_cards import Card, card_of
+from sandbox.courier import NO_ADDRESS
 from sandbox.every import CALLS
 from sandbox.faults import EVERY_CALL, KINDS, FaultError
 from sandbox.line.calls import POSTMAN
-from sandbox.line.events import NO_ADDRESS
 from sandbox.line.messages import is_image_url
 from sandbox.redeliver import redeliver as post_again
 from sandbox.world import Channel, Friend, Shown, State, World, WorldError

@@ -18,7 +18,7 @@ from unfold.decorators import action, display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from connections.usage import is_pointed_at
+from connections.admin.keeping import DeletedOneByOne
 from stores.access import grantable_groups, may_manage
 from stores.forms import StoreForm, StorePasswordForm, changed_words
 from stores.models import Store, StoreStaff
@@ -46,21 +46,8 @@ class StoresInline(TabularInline):
     hide_title = True
 
 
-class KeptWhileUsed(ModelAdmin):
-    """Rows that records point at stay; and nothing is deleted in bulk."""
-
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        found: dict[str, Any] = super().get_actions(request)
-        found.pop("delete_selected", None)
-        return found
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        allowed: bool = super().has_delete_permission(request, obj)
-        return allowed and (obj is None or not is_pointed_at(obj))
-
-
 @admin.register(Store)
-class StoreAdmin(KeptWhileUsed):
+class StoreAdmin(DeletedOneByOne):
     form = StoreForm
     list_display = ("name", "address", "people", "password_state", "open_state")
     list_per_page = 50
@@ -156,7 +143,7 @@ admin.site.unregister(Group)
 
 
 @admin.register(User)
-class UserAdmin(PlainUserAdmin, KeptWhileUsed):
+class UserAdmin(PlainUserAdmin, DeletedOneByOne):
     """People who sign in.
 
     Nobody lifts themselves or others above what they may do (stores/access.py).

@@ -4,6 +4,8 @@ import contextlib
 import os
 from collections.abc import Iterator
 
+from django.conf import settings
+from django.test import Client
 from playwright.sync_api import (
     Browser,
     BrowserContext,
@@ -48,14 +50,39 @@ def open_page(
 
     A test in which there is one fails, whether it asks for `complaints` or not.
     """
-    context: BrowserContext = browser.new_context(
-        viewport=PHONE if phone else LAPTOP, locale=locale, **options
-    )
+    options = {"viewport": PHONE if phone else LAPTOP, "locale": locale} | options
+    context: BrowserContext = browser.new_context(**options)
     context.set_default_timeout(20_000)
     watch_policy(context)
     page = context.new_page()
     watch(page)
     return page
+
+
+@contextlib.contextmanager
+def visiting(browser: Browser, **options) -> Iterator[Page]:
+    """A page of `open_page` that must not have complained when the block is over."""
+    page = open_page(browser, **options)
+    yield page
+    found = complaints(page)
+    page.context.close()
+    assert found == []
+
+
+def sign_in(page: Page, address: str, name: str, password: str) -> None:
+    """Fill in the form that is met at this address: the office's or the store's."""
+    page.goto(address)
+    page.fill("#id_username", name)
+    page.fill("#id_password", password)
+    with page.expect_navigation():
+        page.locator("button.main, button[type=submit]").first.click()
+
+
+def let_in(page: Page, address: str, client: Client) -> None:
+    """Give the page the session of a client that has signed in at this site."""
+    name = settings.SESSION_COOKIE_NAME
+    value = client.cookies[name].value
+    page.context.add_cookies([{"name": name, "value": value, "url": address}])
 
 
 def watch_policy(context: BrowserContext) -> None:

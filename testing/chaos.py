@@ -201,8 +201,10 @@ class Chaos:
             done = time.monotonic()
         return self.report(users, done)
 
-    def set_up(self) -> list[str]:
+    def migrate(self) -> None:
         self.processes.must_run("manage.py", "migrate", "-v0", "--skip-checks")
+
+    def set_up(self) -> list[str]:
         users: list[str] = self.processes.step("start", str(self.plan.contacts))
         for number, user in enumerate(users):
             self.line.add_friend(user, f"Friend {number}")
@@ -419,14 +421,25 @@ def last_line(trace: str) -> Iterator[str]:
 # --- by hand -----------------------------------------------------------------------------
 
 
-def run_chaos(plan: Plan, folder: Path, say: Say) -> Report:
-    """The whole of it, in servers of its own."""
+def run_chaos(
+    plan: Plan, folder: Path, say: Say, give_shape: Callable[[str], None] | None = None
+) -> Report:
+    """The whole of it, in servers of its own.
+
+    `give_shape` makes the tables in the empty database of an address, which is migrated
+    otherwise.
+    """
     with (
         private_postgres() as postgres,
         private_redis() as redis,
         start_sandbox(token="token") as line,
     ):
-        return Chaos(plan, folder, postgres, redis, line, say).run()
+        chaos = Chaos(plan, folder, postgres, redis, line, say)
+        if give_shape is None:
+            chaos.migrate()
+        else:
+            give_shape(chaos.database)
+        return chaos.run()
 
 
 def main() -> int:

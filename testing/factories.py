@@ -23,13 +23,14 @@ from sync.models import Difference, Publication, RemoteCoupon, Run
 
 numbers = itertools.count(1)
 TEST = Source("api")
+PASSWORD = "pw-for-tests-only"  # everybody's
 
 
 def make_user(role: str = "", **fields: Any) -> User:
     """A person; `role` is Manager, Editor, Viewer or Store staff."""
     fields.setdefault("username", f"person-{next(numbers)}")
     fields.setdefault("is_staff", role in ("Manager", "Editor", "Viewer"))
-    user = User.objects.create_user(password="pw-for-tests-only", **fields)
+    user = User.objects.create_user(password=PASSWORD, **fields)
     if role:
         if not Group.objects.exists():  # a transactional test has emptied the tables
             import_module("couponadmin.migrations.0001_groups").make_roles(apps, None)

@@ -1,6 +1,7 @@
 """Choosing a square in a real browser: by mouse, by touch, by keyboard, and without script."""
 
 import io
+from contextlib import contextmanager
 
 import pytest
 from django.urls import reverse
@@ -9,18 +10,10 @@ from playwright.sync_api import expect
 
 from campaigns.models import Campaign
 from campaigns.tests.test_images import BLUE, GREEN, RED, is_near, saved
-from testing.browsing import chromium, complaints, open_page
-from testing.factories import make_campaign, make_user
+from testing.browsing import sign_in, visiting
+from testing.factories import PASSWORD, make_campaign, make_user
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture(scope="module")
-def browser(django_db_setup):
-    # Playwright keeps an event loop in this thread; the rows are read beside it.
-    with pytest.MonkeyPatch.context() as patch, chromium() as browser:
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-        yield browser
 
 
 @pytest.fixture
@@ -29,26 +22,21 @@ def campaign(settings, tmp_path):
     return make_campaign(state="draft", time_zone="Asia/Tokyo")
 
 
-def open_form(browser, live_server, campaign, **options):
-    page = open_page(browser, **options)
+@contextmanager
+def form(browser, live_server, campaign, **options):
     make_user("Editor", username="mia")
-    page.goto(live_server.url + reverse("admin:login"))
-    page.fill("#id_username", "mia")
-    page.fill("#id_password", "pw-for-tests-only")
-    page.click("button[type=submit]")
     url = reverse("admin:campaigns_campaign_change", args=[campaign.pk])
-    page.goto(live_server.url + url)
-    if options.get("java_script_enabled", True):
-        page.get_by_role("tab", name="Look", exact=True).click()
-    return page
+    with visiting(browser, **options) as page:
+        sign_in(page, live_server.url + url, "mia", PASSWORD)
+        if options.get("java_script_enabled", True):
+            page.get_by_role("tab", name="Look", exact=True).click()
+        yield page
 
 
 @pytest.fixture
 def page(browser, live_server, campaign):
-    page = open_form(browser, live_server, campaign)
-    yield page
-    assert complaints(page) == []
-    page.context.close()
+    with form(browser, live_server, campaign) as page:
+        yield page
 
 
 def three_colours(kind="PNG", **options):
@@ -184,26 +172,25 @@ def test_the_buttons_do_what_a_drag_does(page, campaign):
 
 
 def test_a_finger_drags_it_too(browser, live_server, campaign):
-    page = open_form(browser, live_server, campaign, phone=True, has_touch=True)
-    choose_in_sight(page, three_colours())
-    square = page.locator("[data-square]").bounding_box()
-    session = page.context.new_cdp_session(page)
-    x, y = square["x"] + square["width"] / 2, square["y"] + square["height"] / 2
+    options = {"phone": True, "has_touch": True}
+    with form(browser, live_server, campaign, **options) as page:
+        choose_in_sight(page, three_colours())
+        square = page.locator("[data-square]").bounding_box()
+        session = page.context.new_cdp_session(page)
+        x, y = square["x"] + square["width"] / 2, square["y"] + square["height"] / 2
 
-    def touch(kind, *points):
-        session.send(
-            "Input.dispatchTouchEvent",
-            {"type": kind, "touchPoints": [{"x": x, "y": y} for x, y in points]},
-        )
+        def touch(kind, *points):
+            session.send(
+                "Input.dispatchTouchEvent",
+                {"type": kind, "touchPoints": [{"x": x, "y": y} for x, y in points]},
+            )
 
-    touch("touchStart", (x, y))
-    for n in range(1, 9):
-        touch("touchMove", (x - n * square["width"] / 6, y))
-    touch("touchEnd")
+        touch("touchStart", (x, y))
+        for n in range(1, 9):
+            touch("touchMove", (x - n * square["width"] / 6, y))
+        touch("touchEnd")
 
-    assert box_of(page) == [0, 0, 300]
-    assert complaints(page) == []
-    page.context.close()
+        assert box_of(page) == [0, 0, 300]
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
@@ -290,10 +277,9 @@ def test_a_saved_picture_is_shown_and_removed(page, campaign):
 
 
 def test_without_script_the_middle_is_taken(browser, live_server, campaign):
-    page = open_form(browser, live_server, campaign, java_script_enabled=False)
-    choose(page, three_colours())
-    save(page)
+    with form(browser, live_server, campaign, java_script_enabled=False) as page:
+        choose(page, three_colours())
+        save(page)
 
     assert is_near(kept(campaign).getpixel((150, 150)), GREEN)
     assert Campaign.objects.count() == 1
-    page.context.close()

@@ -14,9 +14,9 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
+from connections.admin.keeping import KeptWhileUsed
 from connections.admin.panel import (
     CHOICES,
     LABELS,
@@ -43,7 +43,7 @@ PAGE = "admin:connections_connection_change"
 
 
 @admin.register(Connection)
-class ConnectionAdmin(ModelAdmin):
+class ConnectionAdmin(KeptWhileUsed):
     list_display = (
         "name",
         "shown_provider",
@@ -103,12 +103,6 @@ class ConnectionAdmin(ModelAdmin):
         if obj is None:
             return self.has_add_permission(request)
         return self.has_change_permission(request, obj)
-
-    def has_delete_permission(
-        self, request: HttpRequest, obj: Connection | None = None
-    ) -> bool:
-        allowed: bool = super().has_delete_permission(request, obj)
-        return allowed and (obj is None or not is_pointed_at(obj))
 
     @admin.display(description=_("provider"), ordering="provider")
     def shown_provider(self, connection: Connection) -> str:

@@ -7,35 +7,20 @@ from django.urls import reverse
 from playwright.sync_api import expect
 
 from connections.models import Connection
-from testing.browsing import chromium, complaints, open_page
-from testing.factories import make_user
+from testing.browsing import sign_in, visiting
+from testing.factories import PASSWORD, make_user
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
-PASSWORD = "pw-for-tests-only"
 NO_WIDER = "document.documentElement.scrollWidth <= window.innerWidth"
-
-
-@pytest.fixture(scope="module")
-def browser(django_db_setup):
-    # Playwright keeps an event loop in this thread; the rows are read beside it.
-    with pytest.MonkeyPatch.context() as patch, chromium() as browser:
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-        yield browser
 
 
 @pytest.fixture(params=[False, True], ids=["laptop", "phone"])
 def office(request, browser, live_server):
-    page = open_page(browser, phone=request.param)
     make_user("Manager", username="mia")
-    page.goto(f"{live_server.url}/admin/")
-    page.fill("#id_username", "mia")
-    page.fill("#id_password", PASSWORD)
-    page.click("button[type=submit]")
-    page.wait_for_url("**/admin/")
-    yield page
-    assert complaints(page) == []
-    page.context.close()
+    with visiting(browser, phone=request.param) as page:
+        sign_in(page, f"{live_server.url}/admin/", "mia", PASSWORD)
+        yield page
 
 
 def test_from_the_cards_to_a_paddle_account(office, live_server):

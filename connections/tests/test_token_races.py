@@ -11,18 +11,11 @@ from connections.health import note_error
 from connections.models import Connection
 from connections.tokens import access_token_of
 from providers.errors import Unauthorised
-from testing.races import THREADS, Racers, rounds
+from testing.races import THREADS, rounds
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 
 REFUSED = Unauthorised("Authentication failed", 401)
-
-
-@pytest.fixture
-def racers():
-    racers = Racers()
-    yield racers
-    racers.stop()
 
 
 def asked(channel):

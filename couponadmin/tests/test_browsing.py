@@ -3,7 +3,7 @@
 import pytest
 
 from testing import refusals
-from testing.browsing import chromium, complaints, open_page
+from testing.browsing import complaints, open_page
 
 pytestmark = pytest.mark.browser
 
@@ -16,12 +16,6 @@ PAGES = {
     "frame": "<iframe src='https://other.example/'></iframe>",
     "style sheet": "<link rel=stylesheet href='https://other.example/a.css'>",
 }
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 def shown(page, body):

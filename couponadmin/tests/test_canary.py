@@ -27,11 +27,10 @@ from couponadmin.tests.test_whole_way import (
     redeem,
     scan,
     send,
-    sign_in,
     take_at_the_till,
     upload_serials,
 )
-from testing.browsing import chromium, open_page
+from testing.browsing import chromium, open_page, sign_in
 from testing.house import own_database, own_redis, running_house
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]

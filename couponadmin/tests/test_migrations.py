@@ -10,11 +10,11 @@ import psycopg
 import pytest
 from django.db.migrations.loader import MigrationLoader
 
-from couponadmin.tests.walking import our_apps
+from couponadmin.tests.walking import our_apps, schema
 from run import ROOT
 from testing.house import own_database
 
-pytestmark = [pytest.mark.postgres, pytest.mark.processes]
+pytestmark = [pytest.mark.postgres, pytest.mark.processes, pytest.mark.django_db]
 
 
 @contextlib.contextmanager
@@ -55,14 +55,10 @@ def walked(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def fresh(tmp_path_factory):
-    """The schema of a database that was only ever migrated forward."""
-    look = (
-        "import django, json; django.setup(); from couponadmin.tests import walking; "
-        "walking.migrate_all(); print(json.dumps(walking.schema()))"
-    )
-    with quick_database() as address:
-        return json.loads(python(tmp_path_factory.mktemp("fresh"), address, "-c", look))
+def fresh(django_db_setup, django_db_blocker):
+    """The schema of a database that was only ever migrated forward: the test's own."""
+    with django_db_blocker.unblock():
+        return schema()
 
 
 def test_every_migration_of_ours_is_walked(walked):

@@ -15,11 +15,17 @@ import pytest
 import requests
 
 from sandbox.testing import start_sandbox
+from testing.databases import give_shape
 from testing.house import free_port
 from testing.processes import Processes, kill
 from testing.servers import private_postgres, private_redis
 
-pytestmark = [pytest.mark.postgres, pytest.mark.redis, pytest.mark.processes]
+pytestmark = [
+    pytest.mark.postgres,
+    pytest.mark.redis,
+    pytest.mark.processes,
+    pytest.mark.django_db,
+]
 
 COUPONS = 80
 LOCK_TIMEOUT = 1_500  # ms
@@ -45,7 +51,7 @@ class House:
             WEB_WORKERS="2",
             DB_LOCK_TIMEOUT=str(LOCK_TIMEOUT),
         )
-        self.processes.must_run("manage.py", "migrate", "-v0", "--skip-checks")
+        give_shape(self.database)
         self.processes.must_run("manage.py", "collectstatic", "-v0", "--noinput")
         self.ask("ALTER DATABASE house SET deadlock_timeout = '200ms'")
         self.shop = self.processes.step("shop", str(COUPONS), of="couponadmin")
@@ -94,7 +100,7 @@ def wait_until(ready, seconds=60):
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory):
+def house(tmp_path_factory, django_db_setup):
     with ExitStack() as stack:
         postgres = stack.enter_context(private_postgres())
         redis = stack.enter_context(private_redis())

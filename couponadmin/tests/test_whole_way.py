@@ -15,7 +15,7 @@ import zxingcpp
 from PIL import Image
 from playwright.sync_api import expect
 
-from testing.browsing import chromium, complaints, open_page, watch
+from testing.browsing import complaints, open_page, sign_in, watch
 from testing.house import own_database, own_redis, running_house
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
@@ -38,20 +38,6 @@ def house(request):
             settings["DATABASE_URL"] = stack.enter_context(own_database())
             settings["REDIS_URL"] = stack.enter_context(own_redis())
         yield stack.enter_context(running_house(**settings))
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
-
-
-def sign_in(page, address, name, password):
-    page.goto(address)
-    page.fill("#id_username", name)
-    page.fill("#id_password", password)
-    page.locator("button.main, button[type=submit]").first.click()
-    page.wait_for_load_state()
 
 
 def test_a_coupon_goes_from_a_campaign_to_a_stores_till(house, browser):

@@ -3,8 +3,6 @@
 import pytest
 from django.db import connection
 
-from testing.races import Racers
-
 NAIVE_TABLES = {
     "naive_coupon": "id int, contact int, status text, ends_at timestamptz",
     "naive_serial": "id int, is_free bool",
@@ -13,13 +11,6 @@ NAIVE_TABLES = {
     "naive_event": "coupon int, kind text",
     "naive_campaign": "state text, store int",
 }
-
-
-@pytest.fixture
-def racers():
-    racers = Racers()
-    yield racers
-    racers.stop()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from PIL import Image
 from campaigns.look import can_draw, refusal, symbol_svg
 from campaigns.tests.test_look import CODE39, read
 from coupons.tests.page_helpers import url_of
-from testing.browsing import PHONE, chromium, open_page
+from testing.browsing import PHONE, open_page
 from testing.factories import (
     make_campaign,
     make_coupon,
@@ -43,14 +43,6 @@ BOXES = """() => [...document.querySelectorAll(".symbol")].map(box => {
   return [top + scrollY, bottom + scrollY,
           svg.getBoundingClientRect().width, Number(svg.getAttribute("width"))];
 })"""
-
-
-@pytest.fixture(scope="module")
-def browser(django_db_setup):
-    # Playwright keeps an event loop in this thread; the rows are read beside it.
-    with pytest.MonkeyPatch.context() as patch, chromium() as browser:
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-        yield browser
 
 
 # --- the codes -------------------------------------------------------------------------

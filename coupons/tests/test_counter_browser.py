@@ -5,8 +5,9 @@ from django.urls import reverse
 from playwright.sync_api import Browser, Page, expect
 
 from coupons.models import Attempt, Coupon, Verification
-from testing.browsing import chromium, open_page
+from testing.browsing import open_page, sign_in
 from testing.factories import (
+    PASSWORD,
     make_campaign,
     make_coupon,
     make_serials,
@@ -15,14 +16,6 @@ from testing.factories import (
 )
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture(scope="module")
-def browser(django_db_setup):
-    # Playwright keeps an event loop in this thread; the rows are read beside it.
-    with pytest.MonkeyPatch.context() as patch, chromium() as browser:
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-        yield browser
 
 
 @pytest.fixture
@@ -39,10 +32,8 @@ def till(browser, live_server, store):
 def open_till(browser: Browser, live_server, store, **options) -> Page:
     page = open_page(browser, phone=True, **options)
     page.set_default_timeout(10_000)
-    page.goto(live_server.url + reverse("store:scan", args=[store.pk]))
-    page.fill("#id_username", "aki")
-    page.fill("#id_password", "pw-for-tests-only")
-    page.click("button.main")
+    scan = reverse("store:scan", args=[store.pk])
+    sign_in(page, live_server.url + scan, "aki", PASSWORD)
     page.wait_for_selector("#scan")
     page.wait_for_load_state()  # the script has begun; before, the form posts itself
     return page
@@ -185,7 +176,7 @@ def test_session_that_ended_leads_to_sign_in_and_back(till):
 
     till.wait_for_selector("#id_username")
     till.fill("#id_username", "aki")
-    till.fill("#id_password", "pw-for-tests-only")
+    till.fill("#id_password", PASSWORD)
     till.click("button.main")
     expect(till.locator("#problem")).to_contain_text("Scan again")
 

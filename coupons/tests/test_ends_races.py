@@ -17,8 +17,8 @@ from coupons.errors import CouponError
 from coupons.models import Coupon, EndsChange
 from coupons.services import issue, mark_sent, redeem, revoke, undo, verify
 from coupons.tests.ends_helpers import end_of, later, save_terms
-from deliveries.tests.test_processes import database
 from reports.ledger import find_breaks
+from testing.databases import database_for
 from testing.factories import (
     TEST,
     make_campaign,
@@ -279,7 +279,7 @@ def test_a_worker_killed_in_the_middle_is_followed_by_another(tmp_path):
     change = save_terms(campaign, use_ends_at=later(60))
     processes = Processes(
         tmp_path,
-        DATABASE_URL=database(tmp_path),
+        DATABASE_URL=database_for(tmp_path),
         DJANGO_SETTINGS_MODULE="couponadmin.settings",
     )
     worker = processes.start("killed", "-c", WORK.format(pk=change.pk))

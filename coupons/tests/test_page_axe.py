@@ -15,8 +15,9 @@ from coupons.services import undo, verify
 from coupons.tests.page_helpers import url_of
 from coupons.views.specimen import STATES
 from testing.axe import violations
-from testing.browsing import LAPTOP, PHONE, chromium, open_page
+from testing.browsing import LAPTOP, PHONE, open_page, sign_in
 from testing.factories import (
+    PASSWORD,
     make_campaign,
     make_coupon,
     make_fixed_batch,
@@ -29,14 +30,6 @@ from testing.states import FULL, make_coupon_in
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 PLAIN = ["400", "403", "404", "413", "500", "503"]
-
-
-@pytest.fixture(scope="module")
-def browser(django_db_setup):
-    # Playwright keeps an event loop in this thread; the rows are read beside it.
-    with pytest.MonkeyPatch.context() as patch, chromium() as browser:
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-        yield browser
 
 
 @pytest.fixture
@@ -213,16 +206,12 @@ def test_what_breaks_the_rules_would_be_noticed(page, live_server):
 def till(page, live_server, store, clerk):
     """The page of a clerk who has signed in at one of two stores."""
     make_store(clerk, name="Ueno", address="7-1-1 Ueno, Tokyo")
-    sign_in(page, live_server, "pw-for-tests-only")
+    sign_in_as_aki(page, live_server)
     return page
 
 
-def sign_in(page, live_server, password):
-    page.goto(live_server.url + reverse("store:sign_in"))
-    page.fill("#id_username", "aki")
-    page.fill("#id_password", password)
-    page.click("button.main")
-    page.wait_for_load_state()
+def sign_in_as_aki(page, live_server, password=PASSWORD):
+    sign_in(page, live_server.url + reverse("store:sign_in"), "aki", password)
 
 
 def go_to(page, live_server, store, name="scan", *more):
@@ -233,13 +222,13 @@ def test_signing_in(page, live_server, clerk):
     page.goto(live_server.url + reverse("store:sign_in"))
     check(page)
 
-    sign_in(page, live_server, "wrong")
+    sign_in_as_aki(page, live_server, "wrong")
 
     check(page)
 
 
 def test_somebody_without_a_store(page, live_server, clerk):
-    sign_in(page, live_server, "pw-for-tests-only")
+    sign_in_as_aki(page, live_server)
 
     check(page)
 

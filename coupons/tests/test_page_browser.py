@@ -10,7 +10,7 @@ from playwright.sync_api import ViewportSize, expect
 from coupons.models import Attempt, Coupon, Event, Verification
 from coupons.services import redeem, verify
 from coupons.tests.page_helpers import url_of
-from testing.browsing import chromium, complaints, open_page
+from testing.browsing import open_page, visiting
 from testing.factories import (
     TEST,
     make_campaign,
@@ -26,20 +26,10 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 NARROW = ViewportSize(width=195, height=422)  # a 390 px phone at 200 % text
 
 
-@pytest.fixture(scope="module")
-def browser(django_db_setup):
-    # Playwright keeps an event loop in this thread; the rows are read beside it.
-    with pytest.MonkeyPatch.context() as patch, chromium() as browser:
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-        yield browser
-
-
 @pytest.fixture
 def phone(browser):
-    page = open_page(browser, phone=True)
-    yield page
-    assert complaints(page) == []
-    page.context.close()
+    with visiting(browser, phone=True) as page:
+        yield page
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from playwright.sync_api import ViewportSize, expect
 from campaigns.models import CampaignText
 from coupons.services import redeem
 from coupons.tests.page_helpers import url_of
-from testing.browsing import chromium, complaints, open_page
+from testing.browsing import complaints, open_page
 from testing.factories import (
     TEST,
     make_campaign,
@@ -28,13 +28,6 @@ LONG = {
     "ko": "겨울라떼위크할인쿠폰" * 100,
 }
 PAPER = ViewportSize(width=700, height=990)
-
-
-@pytest.fixture(scope="module")
-def browser(django_db_setup):
-    with pytest.MonkeyPatch.context() as patch, chromium() as browser:
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-        yield browser
 
 
 def make_long(language):

@@ -8,18 +8,16 @@ from playwright.sync_api import expect
 from coupons.tests.test_trying import dump
 from coupons.views.trying import specimen_path
 from testing.axe import violations
-from testing.browsing import chromium, complaints, open_page
-from testing.factories import make_campaign, make_serials, make_store, make_user
+from testing.browsing import complaints, open_page, sign_in
+from testing.factories import (
+    PASSWORD,
+    make_campaign,
+    make_serials,
+    make_store,
+    make_user,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture(scope="module")
-def browser(django_db_setup):
-    # Playwright keeps an event loop in this thread; the rows are read beside it.
-    with pytest.MonkeyPatch.context() as patch, chromium() as browser:
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-        yield browser
 
 
 @pytest.fixture
@@ -105,12 +103,8 @@ def test_staff_find_the_link_on_the_campaigns_page_and_copy_it(
     settings.SITE_URL = live_server.url
     make_user("Editor", username="mia")
     page = open_page(browser, permissions=["clipboard-read", "clipboard-write"])
-    page.goto(live_server.url + reverse("admin:login"))
-    page.fill("#id_username", "mia")
-    page.fill("#id_password", "pw-for-tests-only")
-    page.click("button[type=submit]")
     url = reverse("admin:campaigns_campaign_change", args=[campaign.pk])
-    page.goto(live_server.url + url)
+    sign_in(page, live_server.url + url, "mia", PASSWORD)
 
     page.get_by_role("link", name="Try it on your phone").click()
     page.get_by_role("button", name="Copy the link").click()
@@ -130,11 +124,8 @@ def test_a_till_says_that_it_is_a_specimen(browser, live_server):
     clerk = make_user("Store staff", username="aki")
     store = make_store(clerk)
     page = open_page(browser, phone=True)
-    page.goto(live_server.url + reverse("store:sign_in"))
-    page.fill("#id_username", "aki")
-    page.fill("#id_password", "pw-for-tests-only")
-    page.get_by_role("button", name="Sign in").click()
-    page.goto(live_server.url + reverse("store:scan", args=[store.pk]))
+    path = reverse("store:scan", args=[store.pk])
+    sign_in(page, live_server.url + path, "aki", PASSWORD)
 
     page.locator("input[name=text]").fill("TEST-TEST-TEST")
     page.keyboard.press("Enter")

@@ -8,6 +8,7 @@ from providers.line import Kind, LineClient
 from providers.line_messages import push_body, text_message
 from sandbox.testing import start_sandbox
 from testing.chaos import Plan, Report, run_chaos
+from testing.databases import give_shape
 
 SHORT = Plan(
     contacts=500,
@@ -24,8 +25,9 @@ SHORT = Plan(
 @pytest.mark.postgres
 @pytest.mark.redis
 @pytest.mark.processes
+@pytest.mark.django_db
 def test_whatever_dies_each_contact_gets_exactly_one_message(tmp_path):
-    report = run_chaos(SHORT, tmp_path, say=print)
+    report = run_chaos(SHORT, tmp_path, say=print, give_shape=give_shape)
 
     assert report.broken() == []
     assert sum(report.events.values()) == 5

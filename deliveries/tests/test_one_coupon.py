@@ -15,7 +15,6 @@ from deliveries.preparing import prepare
 from deliveries.services import send_coupon
 from deliveries.tests.helpers import fresh, later, numbers, send
 from testing.factories import make_contact, make_coupon, make_list
-from testing.races import Racers
 
 pytestmark = pytest.mark.django_db
 
@@ -231,21 +230,17 @@ def test_the_table_itself_keeps_one_coupon_to_one_contact(shop, contact, coupon)
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_asked_by_twenty_at_once_it_is_one_delivery_and_one_message(
-    shop, contact, coupon
+    racers, shop, contact, coupon
 ):
-    racers = Racers()
-    try:
-        found = racers.race(
-            lambda n: (
-                send_coupon(
-                    Coupon.objects.select_related("contact").get(pk=coupon.pk),
-                    by=shop.editor,
-                ).pk
-            )
+    found = racers.race(
+        lambda n: (
+            send_coupon(
+                Coupon.objects.select_related("contact").get(pk=coupon.pk),
+                by=shop.editor,
+            ).pk
         )
-        racers.race(lambda n: prepare(found[0]))
-    finally:
-        racers.stop()
+    )
+    racers.race(lambda n: prepare(found[0]))
     send()
 
     assert set(found) == {Delivery.objects.get().pk}

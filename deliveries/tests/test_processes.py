@@ -3,29 +3,20 @@
 Real processes on a real database; messages are counted by LINE's look-alike.
 """
 
-import os
 import signal
 import time
 from uuid import uuid4
 
 import pytest
-from django.db import connection
 
 from providers.line import Kind, LineClient
 from providers.line_messages import push_body, text_message
 from sandbox.testing import start_sandbox
+from testing.databases import database_for
 from testing.processes import Processes, kill
 from testing.servers import quiet_port
 
 pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True)]
-
-
-def database(folder):
-    """The test's database, as other processes reach it."""
-    if connection.vendor == "sqlite":
-        return f"sqlite:///{folder / 'test.sqlite3'}"
-    name = connection.settings_dict["NAME"]
-    return os.environ["DATABASE_URL"].rpartition("/")[0] + f"/{name}"
 
 
 @pytest.fixture
@@ -36,10 +27,8 @@ def line():
 
 @pytest.fixture
 def processes(tmp_path, line):
-    found = Processes(tmp_path, DATABASE_URL=database(tmp_path), LINE_API_URL=line.url)
-    if connection.vendor == "sqlite":
-        found.run("manage.py", "migrate", "--verbosity", "0", "--skip-checks")
-    return found
+    database = database_for(tmp_path)
+    return Processes(tmp_path, DATABASE_URL=database, LINE_API_URL=line.url)
 
 
 def start(processes, line, count, kind="card"):

@@ -18,17 +18,10 @@ from testing.factories import (
     make_list,
     make_user,
 )
-from testing.races import THREADS, Racers
+from testing.races import THREADS
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 LEASE = timedelta(seconds=30)
-
-
-@pytest.fixture
-def racers():
-    racers = Racers()
-    yield racers
-    racers.stop()
 
 
 @pytest.fixture

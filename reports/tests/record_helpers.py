@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from coupons.services import verify
 from testing.factories import (
+    PASSWORD,
     make_campaign,
     make_connection,
     make_contact,
@@ -17,7 +18,6 @@ from testing.factories import (
     make_user,
 )
 
-PASSWORD = "pw-for-tests-only"
 RECORD = "admin:reports_redemptionrecord_"
 
 

@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 
 import pytest
-from django.conf import settings
 from django.test import Client
 from django.urls import reverse
 from playwright.sync_api import expect
@@ -12,17 +11,10 @@ from playwright.sync_api import expect
 from coupons.ends import run
 from coupons.models import EndsChange
 from reports.tests.test_changing import filled, make_running
-from testing.browsing import chromium, complaints, open_page
+from testing.browsing import let_in, visiting
 from testing.factories import make_coupon, make_user
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture(scope="module")
-def browser(django_db_setup):
-    with pytest.MonkeyPatch.context() as patch, chromium() as browser:
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-        yield browser
 
 
 @pytest.fixture(params=["laptop", "phone"])
@@ -30,21 +22,10 @@ def visitor(browser, live_server, request):
     """A manager's browser, signed in."""
     client = Client()
     client.force_login(make_user("Manager", first_name="Mika"))
-    page = open_page(browser, phone=request.param == "phone")
-    cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
-    page.context.add_cookies(
-        [
-            {
-                "name": settings.SESSION_COOKIE_NAME,
-                "value": cookie,
-                "url": live_server.url,
-            }
-        ]
-    )
-    page.size = request.param  # type: ignore[attr-defined]
-    yield page
-    assert complaints(page) == []
-    page.context.close()
+    with visiting(browser, phone=request.param == "phone") as page:
+        let_in(page, live_server.url, client)
+        page.size = request.param  # type: ignore[attr-defined]
+        yield page
 
 
 def shot(page, name):

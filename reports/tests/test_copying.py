@@ -38,7 +38,6 @@ from testing.factories import (
     make_store,
     make_user,
 )
-from testing.races import Racers
 
 pytestmark = pytest.mark.django_db
 
@@ -223,14 +222,11 @@ def test_both_histories_name_the_other(editor):
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
-def test_twenty_presses_of_one_page_make_one_copy():
+def test_twenty_presses_of_one_page_make_one_copy(racers):
     source = make_campaign()
     nonce = uuid4()
-    racers = Racers()
-    try:
-        results = racers.race(lambda n: duplicate(source.pk, nonce=nonce))
-    finally:
-        racers.stop()
+
+    results = racers.race(lambda n: duplicate(source.pk, nonce=nonce))
 
     assert len({copy.pk for copy, _ in results}) == 1
     assert sum(is_new for _, is_new in results) == 1

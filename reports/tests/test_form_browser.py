@@ -1,13 +1,14 @@
 """The campaign form in a real browser: tabs, colours, and the phone that follows it."""
 
 import io
+from contextlib import contextmanager
 
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
 from campaigns.models import Campaign, CampaignText, Group
-from testing.browsing import chromium, complaints, open_page
+from testing.browsing import let_in, visiting
 from testing.factories import make_campaign, make_store, make_user
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -15,34 +16,24 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 TABS = ["offer", "dates", "serials", "look", "stores", "languages", "paddle"]
 
 
-@pytest.fixture(scope="module")
-def browser(django_db_setup):
-    # Playwright keeps an event loop in this thread; the rows are read beside it.
-    with pytest.MonkeyPatch.context() as patch, chromium() as browser:
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-        yield browser
-
-
 @pytest.fixture
 def signed_in(client):
     """An editor's session, for any browser."""
     client.force_login(make_user("Editor"))
-    return client.cookies["session"].value
+    return client
 
 
-def opened(browser, live_server, session, **options):
-    page = open_page(browser, **options)
-    cookie = {"name": "session", "value": session, "url": live_server.url}
-    page.context.add_cookies([cookie])  # type: ignore[list-item]
-    return page
+@contextmanager
+def opened(browser, live_server, client, **options):
+    with visiting(browser, **options) as page:
+        let_in(page, live_server.url, client)
+        yield page
 
 
 @pytest.fixture
 def office(browser, live_server, signed_in):
-    page = opened(browser, live_server, signed_in)
-    yield page
-    assert complaints(page) == []
-    page.context.close()
+    with opened(browser, live_server, signed_in) as page:
+        yield page
 
 
 @pytest.fixture
@@ -96,15 +87,12 @@ def test_a_viewer_sees_the_saved_page_and_no_script_fails(
     browser, live_server, client, campaign
 ):
     client.force_login(make_user("Viewer"))
-    page = opened(browser, live_server, client.cookies["session"].value)
+    with opened(browser, live_server, client) as page:
+        page.goto(change_url(live_server, campaign))
 
-    page.goto(change_url(live_server, campaign))
-
-    saved = page.frame_locator("[data-phone] iframe")
-    expect(saved.locator("h1")).to_have_text("Summer latte")
-    page.wait_for_load_state("networkidle")
-    assert complaints(page) == []
-    page.context.close()
+        saved = page.frame_locator("[data-phone] iframe")
+        expect(saved.locator("h1")).to_have_text("Summer latte")
+        page.wait_for_load_state("networkidle")
 
 
 def test_it_adds_nothing_to_the_browsers_history(office, live_server, campaign):
@@ -319,38 +307,41 @@ def test_links_and_forms_in_the_phone_lead_nowhere(office, live_server, campaign
 def test_without_script_every_field_and_the_saved_page_are_there(
     browser, live_server, signed_in, campaign
 ):
-    page = opened(browser, live_server, signed_in, java_script_enabled=False)
-    page.goto(change_url(live_server, campaign))
+    with opened(browser, live_server, signed_in, java_script_enabled=False) as page:
+        page.goto(change_url(live_server, campaign))
 
-    for slug in TABS:
-        expect(page.locator(f"#tab-{slug}")).to_be_visible()
-    for name in ("name", "use_starts_at_0", "barcode", "text_colour", "product_ids"):
-        expect(page.locator(f"#id_{name}")).to_be_visible()
-    frame = page.frame_locator("iframe[name=pv-phone]")
-    expect(frame.locator("h1")).to_have_text("Summer latte")
-    page.get_by_role("radio", name="Verified", exact=True).check()
-    page.get_by_role("button", name="Show").click()
-    expect(frame.locator(".card")).to_have_attribute("data-state", "verified")
-    page.fill("#id_name", "Without script")
-    page.get_by_role("button", name="Save", exact=True).click()
-    campaign.refresh_from_db()
-    assert campaign.name == "Without script"
-    page.context.close()
+        for slug in TABS:
+            expect(page.locator(f"#tab-{slug}")).to_be_visible()
+        for name in (
+            "name",
+            "use_starts_at_0",
+            "barcode",
+            "text_colour",
+            "product_ids",
+        ):
+            expect(page.locator(f"#id_{name}")).to_be_visible()
+        frame = page.frame_locator("iframe[name=pv-phone]")
+        expect(frame.locator("h1")).to_have_text("Summer latte")
+        page.get_by_role("radio", name="Verified", exact=True).check()
+        page.get_by_role("button", name="Show").click()
+        expect(frame.locator(".card")).to_have_attribute("data-state", "verified")
+        page.fill("#id_name", "Without script")
+        page.get_by_role("button", name="Save", exact=True).click()
+        campaign.refresh_from_db()
+        assert campaign.name == "Without script"
 
 
 def test_on_a_phone_the_preview_waits_at_the_foot(
     browser, live_server, signed_in, campaign
 ):
-    page = opened(browser, live_server, signed_in, phone=True)
-    visit(page, live_server, campaign)
-    for slug in TABS:
-        press_tab(page, slug)
-        width = page.evaluate("document.documentElement.scrollWidth")
-        assert width <= 390, slug
+    with opened(browser, live_server, signed_in, phone=True) as page:
+        visit(page, live_server, campaign)
+        for slug in TABS:
+            press_tab(page, slug)
+            width = page.evaluate("document.documentElement.scrollWidth")
+            assert width <= 390, slug
 
-    expect(page.locator("[data-phone]")).to_be_hidden()
-    page.locator(".pv-box > summary").click()
+        expect(page.locator("[data-phone]")).to_be_hidden()
+        page.locator(".pv-box > summary").click()
 
-    expect(phone(page).locator("h1")).to_be_visible()
-    assert complaints(page) == []
-    page.context.close()
+        expect(phone(page).locator("h1")).to_be_visible()

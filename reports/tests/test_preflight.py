@@ -236,3 +236,13 @@ def test_an_archived_draft_is_not_activated(editor, draft):
     assert "Activate now" not in text_of(editor.get(check_of(draft)))
     activate(editor, draft)
     assert draft.state == "draft"
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [("draft", "Check before activating"), ("active", "Check before publishing")],
+)
+def test_the_check_is_called_what_it_is_for(editor, state, words):
+    campaign = make_campaign(state=state)
+
+    assert words in text_of(editor.get(check_of(campaign)))

@@ -7,9 +7,9 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import expect
 
-from reports.tests.record_helpers import PASSWORD
-from testing.browsing import chromium, complaints, open_page
+from testing.browsing import sign_in, visiting
 from testing.factories import (
+    PASSWORD,
     make_campaign,
     make_serials,
     make_store,
@@ -19,26 +19,12 @@ from testing.factories import (
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
-@pytest.fixture(scope="module")
-def browser(django_db_setup):
-    # Playwright keeps an event loop in this thread; the rows are read beside it.
-    with pytest.MonkeyPatch.context() as patch, chromium() as browser:
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-        yield browser
-
-
 @pytest.fixture
 def office(browser, live_server):
-    page = open_page(browser)
     make_user("Editor", username="emi")
-    page.goto(f"{live_server.url}/admin/")
-    page.fill("#id_username", "emi")
-    page.fill("#id_password", PASSWORD)
-    page.click("button[type=submit]")
-    page.wait_for_url("**/admin/")
-    yield page
-    assert complaints(page) == []
-    page.context.close()
+    with visiting(browser) as page:
+        sign_in(page, f"{live_server.url}/admin/", "emi", PASSWORD)
+        yield page
 
 
 def test_from_the_button_over_what_stops_it_to_an_active_campaign(office, live_server):

@@ -7,7 +7,6 @@ from django.test import Client
 from django.urls import reverse
 
 from reports.tests.record_helpers import (
-    PASSWORD,
     RECORD,
     Desk,
     signed_in,
@@ -15,7 +14,7 @@ from reports.tests.record_helpers import (
     url_of,
     words_of,
 )
-from testing.factories import make_user
+from testing.factories import PASSWORD, make_user
 
 pytestmark = pytest.mark.django_db
 

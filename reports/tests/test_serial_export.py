@@ -26,10 +26,10 @@ from reports.serial_exports import (
     start_download,
 )
 from reports.tests.export_helpers import make
-from reports.tests.record_helpers import PASSWORD, signed_in, words_of
+from reports.tests.record_helpers import signed_in, words_of
 from run import ROOT
 from serials.models import Batch
-from testing.factories import make_campaign, make_serials, make_user
+from testing.factories import PASSWORD, make_campaign, make_serials, make_user
 from testing.races import Racers
 
 pytestmark = pytest.mark.django_db

@@ -15,6 +15,7 @@ from typing import Any
 from aiohttp import web
 
 from sandbox.calls import TO, Answer, Call, Provider, RefusedError
+from sandbox.courier import NO_ADDRESS
 from sandbox.line.coupons import COUPON_CALLS
 from sandbox.line.door import (
     BAD_BEARER,
@@ -26,7 +27,7 @@ from sandbox.line.door import (
     refuse,
     retry_key,
 )
-from sandbox.line.events import NO_ADDRESS, Postman, quote_token
+from sandbox.line.events import Postman, quote_token
 from sandbox.line.messages import check_messages
 from sandbox.world import USER_ID, Accepted, Channel, is_web_address
 

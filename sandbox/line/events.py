@@ -9,11 +9,11 @@ import hashlib
 import hmac
 import json
 import secrets
-import time
 from typing import Any
 
-from aiohttp import ClientConnectorError, ClientError, ClientSession, ClientTimeout
+from aiohttp import ClientTimeout
 
+from sandbox.courier import NO_ADDRESS, RETRY_AFTER, Carrier, Letter
 from sandbox.world import (
     Channel,
     Friend,
@@ -28,9 +28,6 @@ Event = dict[str, Any]
 
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 ANSWER_LIMIT = ClientTimeout(total=2)  # seconds; LINE logs request_timeout after this
-AT_ONCE = 20
-REDELIVER_AFTER = (2.0, 10.0, 30.0)  # seconds; LINE does not say its own
-NO_ADDRESS = "no_webhook_url"
 
 
 def sign(secret: str, body: bytes) -> str:
@@ -64,28 +61,13 @@ def new_event(
     return event | parts
 
 
-class Postman:
-    """Posts webhooks in the background and notes what the shop answered."""
+class Postman(Carrier):
+    """Posts LINE's webhooks and notes what the shop answered."""
 
     def __init__(
-        self, world: World, redeliver_after: tuple[float, ...] = REDELIVER_AFTER
-    ):
-        self._world = world
-        self._redeliver_after = redeliver_after
-        self._session = ClientSession(timeout=ANSWER_LIMIT)
-        self._turns = asyncio.Semaphore(AT_ONCE)
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    async def close(self) -> None:
-        """Drop what is under way."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._session.close()
-
-    def is_idle(self) -> bool:
-        """Nothing on its way, redeliveries that wait included."""
-        return not self._tasks
+        self, world: World, redeliver_after: tuple[float, ...] = RETRY_AFTER
+    ) -> None:
+        super().__init__(world, ANSWER_LIMIT, redeliver_after)
 
     # What a person does on the phone
 
@@ -149,14 +131,9 @@ class Postman:
         self._start(self._post_until_taken(channel, record))
         return record
 
-    def _start(self, work: Any) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     async def _post_until_taken(self, channel: Channel, record: WebhookRecord) -> None:
         record.tries.append(await self.post(channel, [record.event]))
-        for pause in self._redeliver_after:
+        for pause in self._retry_after:
             if record.tries[-1].reason in ("OK", NO_ADDRESS) or not channel.redelivery:
                 return
             await asyncio.sleep(pause)
@@ -184,32 +161,13 @@ class Postman:
             return WebhookTry(self._world.now(), None, NO_ADDRESS, 0, is_redelivery)
         envelope = {"destination": channel.bot_user_id, "events": events}
         body = json.dumps(envelope, separators=(",", ":")).encode()
-        async with self._turns:
-            at, started = self._world.now(), time.monotonic()
-            status, reason = await self._send(url, body, sign(channel.secret, body))
-        ms = int((time.monotonic() - started) * 1000)
-        return WebhookTry(at, status, reason, ms, is_redelivery)
-
-    async def _send(
-        self, url: str, body: bytes, signature: str
-    ) -> tuple[int | None, str]:
         headers = {
             "Content-Type": "application/json; charset=utf-8",
             "User-Agent": "LineBotWebhook/2.0",
-            "x-line-signature": signature,
+            "x-line-signature": sign(channel.secret, body),
         }
-        try:
-            async with self._session.post(
-                url, data=body, headers=headers, allow_redirects=False
-            ) as response:
-                good = 200 <= response.status < 300
-                return response.status, "OK" if good else "error_status_code"
-        except TimeoutError:
-            return None, "request_timeout"
-        except ClientConnectorError:
-            return None, "could_not_connect"
-        except (ClientError, ValueError):
-            return None, "unclassified"
+        letter = Letter(url, body, headers)
+        return await self._try(lambda: letter, is_redelivery=is_redelivery)
 
 
 def quote_token(message_id: int) -> str:

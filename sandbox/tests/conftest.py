@@ -1,12 +1,10 @@
 """A running sandbox, a shop that takes webhooks, and LINE's own client."""
 
-import http.server
-import threading
-
 import pytest
 
 from sandbox.testing import start_sandbox
 from sandbox.tests.pictures import Gallery
+from sandbox.tests.servers import Handler, Listener
 
 HANA = "U" + "a1" * 16
 KEN = "U" + "b2" * 16
@@ -14,36 +12,28 @@ LIN = "U" + "c3" * 16
 TOKEN, SECRET = "a-token", "a-secret"
 
 
-class Shop:
-    """A tiny server that keeps what it is sent; `statuses` are its next answers."""
+class HookHandler(Handler):
+    def do_POST(self):
+        shop = self.server.owner
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        shop.received.append((body, self.headers["X-Line-Signature"]))
+        shop.letters.append((body, dict(self.headers)))
+        self.send_response(shop.statuses.pop(0) if shop.statuses else 200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+class Shop(Listener):
+    """Keeps what it is sent; `statuses` are its next answers."""
+
+    handler = HookHandler
 
     def __init__(self):
         self.received: list[tuple[bytes, str]] = []
         self.letters: list[tuple[bytes, dict[str, str]]] = []  # body and headers
         self.statuses: list[int] = []
-        shop = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                shop.received.append((body, self.headers["X-Line-Signature"]))
-                shop.letters.append((body, dict(self.headers)))
-                self.send_response(shop.statuses.pop(0) if shop.statuses else 200)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *arguments):
-                """Keep the test output clean."""
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-
-    def close(self):
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__()
+        self.url += "/hook"
 
 
 @pytest.fixture
@@ -66,3 +56,26 @@ def line():
         sandbox.add_friend(HANA, "Hana")
         sandbox.add_friend(KEN, "Ken")
         yield sandbox
+
+
+@pytest.fixture
+def open_page(browser):
+    """Opens pages in contexts of their own; nothing at all may complain meanwhile."""
+    from testing import browsing
+
+    opened = []
+
+    def open_page(**options):
+        opened.append(page := browsing.open_page(browser, **options))
+        return page
+
+    yield open_page
+    for page in opened:
+        page.context.close()
+    complaints = [page.complaints for page in opened]  # type: ignore[attr-defined]
+    assert not any(complaints), complaints
+
+
+@pytest.fixture(params=[True, False], ids=["script", "no script"])
+def page(request, open_page):
+    return open_page(java_script_enabled=request.param)

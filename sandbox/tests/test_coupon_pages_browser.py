@@ -6,12 +6,10 @@ import pytest
 from playwright.sync_api import expect
 
 from sandbox.tests.assertions import jwk_of, new_key
+from sandbox.tests.browsing import press
 from sandbox.tests.client import LOTTERY, created, get, push
 from sandbox.tests.conftest import HANA, KEN
 from sandbox.tests.pictures import Gallery, new_photo
-from sandbox.tests.test_pages_browser import chromium, page, press
-
-__all__ = ["chromium", "page"]  # fixtures
 
 pytestmark = pytest.mark.browser
 

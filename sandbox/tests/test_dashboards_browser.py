@@ -1,12 +1,11 @@
 """Paddle's and Vivoldi's pages in Chromium: on a phone and a desk, by light and dark."""
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from sandbox.testing import start_sandbox
-from sandbox.tests.test_pages_browser import CHROMIUM, FLAGS, press
+from sandbox.tests.browsing import press
 from testing.axe import violations
-from testing.browsing import watch_policy
 
 pytestmark = pytest.mark.browser
 
@@ -22,14 +21,6 @@ PAGES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def sandbox(shop):
     with start_sandbox() as sandbox:
@@ -40,30 +31,6 @@ def sandbox(shop):
             cpnNo="CUP23456", nm="Ten off", grpIdx=271, onsiteYn="Y", onsitePwd="1234"
         )
         yield sandbox
-
-
-@pytest.fixture
-def open_page(chromium):
-    """Opens pages of a width and a scheme; nothing may complain meanwhile."""
-    contexts, complaints = [], []
-
-    def note(said):
-        if said.type == "error":
-            complaints.append(said.text)
-
-    def open_page(**options):
-        context = chromium.new_context(**options)
-        context.set_default_timeout(10_000)
-        watch_policy(context)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", note)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert complaints == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,54 +1,14 @@
 """The pages in Chromium, with script and without: every button does its work."""
 
-import os
-
 import pytest
 import requests
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
+from sandbox.tests.browsing import press
 from sandbox.tests.client import card, push
 from sandbox.tests.conftest import HANA
-from testing.browsing import watch_policy
-
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-]
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(params=[True, False], ids=["script", "no script"])
-def page(request, chromium):
-    """A page that must not have complained when its test is over."""
-    context = chromium.new_context(java_script_enabled=request.param)
-    context.set_default_timeout(10_000)
-    watch_policy(context)
-    page = context.new_page()
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on(
-        "console",
-        lambda said: complaints.append(said.text) if said.type == "error" else None,
-    )
-    yield page
-    context.close()
-    assert complaints == []
-
-
-def press(page, name):
-    page.get_by_role("button", name=name, exact=True).click()
 
 
 def state_of(line, user_id):
@@ -147,9 +107,9 @@ def test_a_hero_image_fills_the_width_of_its_bubble(line, page):
 
 
 @pytest.mark.parametrize("policy", ["no-referrer", "origin"])
-def test_a_form_of_another_site_is_refused(line, chromium, policy):
+def test_a_form_of_another_site_is_refused(line, browser, policy):
     form = f'<form method="post" action="{line.url}/phone/{HANA}/block">'
-    with chromium.new_page() as page:
+    with browser.new_page() as page:
         page.route(
             "http://evil.example/",
             lambda route: route.fulfill(

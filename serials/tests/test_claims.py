@@ -21,7 +21,6 @@ from serials.services import Taken, ready_batches, take_serial
 from testing.factories import make_campaign, make_serials
 from testing.races import (
     Elsewhere,
-    Racers,
     all_of,
     rounds,
     wait_until_somebody_waits_for_us,
@@ -31,13 +30,6 @@ pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 
 RUNS = rounds(3)
 GIVEN_BACK = 0.1  # of all claims
-
-
-@pytest.fixture
-def racers():
-    racers = Racers()
-    yield racers
-    racers.stop()
 
 
 # --- the controls --------------------------------------------------------------------

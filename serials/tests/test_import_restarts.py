@@ -13,10 +13,11 @@ from typing import Any
 import psycopg
 import pytest
 
+from testing.databases import give_shape
 from testing.processes import Processes, kill
 from testing.servers import private_postgres
 
-pytestmark = [pytest.mark.postgres, pytest.mark.processes]
+pytestmark = [pytest.mark.postgres, pytest.mark.processes, pytest.mark.django_db]
 
 ROWS = int(os.environ.get("IMPORT_ROWS", "150000"))
 BLOCK = ROWS // 20  # of a million: 50,000, as in production
@@ -239,7 +240,7 @@ class Fire:
 
 
 @pytest.fixture(scope="module")
-def server():
+def server(django_db_setup):
     with private_postgres() as server:
         yield server
 
@@ -249,8 +250,8 @@ def test_a_file_under_fire_comes_in_whole_and_once(server, tmp_path):
     (tmp_path / "file.csv").write_text("\n".join(file.rows) + "\n")
     (tmp_path / "known.txt").write_text("\n".join(file.known))
     url = server.create_database("house")
+    give_shape(url)
     processes = Processes(tmp_path, DATABASE_URL=url, PROCESS_ROLE="worker")
-    processes.must_run("manage.py", "migrate", "-v0", "--skip-checks")
     paths = [str(tmp_path / name) for name in ("file.csv", "known.txt")]
     batch = processes.step("upload", *paths, of="serials")
     fire = Fire(

@@ -1,15 +1,14 @@
 """The upload page in a real browser: dropping a file, and what is wrong with one."""
 
-from typing import Any
+from contextlib import ExitStack
 
 import pytest
-from django.conf import settings as django_settings
 from django.urls import reverse
 from playwright.sync_api import FileChooser, expect
 
 from serials.models import Batch
 from serials.reading import MAX_BYTES
-from testing.browsing import chromium, complaints, open_page
+from testing.browsing import let_in, visiting
 from testing.factories import make_campaign, make_user
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -24,35 +23,21 @@ DRAG = """(zone, [kind, files]) => {
 APRIL = ["april.csv", "serial\nA1\nA2\n"]
 
 
-@pytest.fixture(scope="module")
-def browser(django_db_setup):
-    # Playwright keeps an event loop in this thread; the rows are read beside it.
-    with pytest.MonkeyPatch.context() as patch, chromium() as browser:
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-        yield browser
-
-
 @pytest.fixture
 def visit(browser, live_server, client):
     client.force_login(make_user("Editor"))
-    name = django_settings.SESSION_COOKIE_NAME
-    value = client.cookies[name].value
     campaign = make_campaign(barcode="none")
-    opened = []
+    path = reverse("admin:serials_batch_upload")
 
-    def open_upload(**options):
-        page = open_page(browser, **options)
-        opened.append(page)
-        cookie: Any = {"name": name, "value": value, "url": live_server.url}
-        page.context.add_cookies([cookie])
-        path = reverse("admin:serials_batch_upload")
-        page.goto(f"{live_server.url}{path}?campaign={campaign.pk}")
-        return page
+    with ExitStack() as pages:
 
-    yield open_upload
-    for page in opened:
-        assert complaints(page) == []
-        page.context.close()
+        def open_upload(**options):
+            page = pages.enter_context(visiting(browser, **options))
+            let_in(page, live_server.url, client)
+            page.goto(f"{live_server.url}{path}?campaign={campaign.pk}")
+            return page
+
+        yield open_upload
 
 
 def file(name, data):

@@ -25,20 +25,13 @@ from testing.factories import (
     make_fixed_batch,
     make_serials,
 )
-from testing.races import THREADS, Elsewhere, Racers, Watcher
+from testing.races import THREADS, Elsewhere, Watcher
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 
 ROUNDS = int(os.environ.get("RACE_ROUNDS", "2"))  # each is a hundred redemptions
 EACH = 5  # coupons a customer redeems, one after the other
 TOTAL = 200
-
-
-@pytest.fixture
-def racers():
-    racers = Racers()
-    yield racers
-    racers.stop()
 
 
 def press(coupon):

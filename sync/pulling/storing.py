@@ -10,6 +10,7 @@ from django.db.models import F
 
 from coupons.retrying import retrying
 from sync.models import Publication, RemoteCoupon, Step
+from sync.publishing.settling import SEEN
 from sync.pulling import differences
 from sync.pulling.differences import Found, Seen
 from sync.pulling.runs import Held
@@ -19,19 +20,7 @@ Status = RemoteCoupon.Status
 MOST_USES = 2_147_483_647
 FEW = 10  # more than so many new ones at once are one step of the history
 # What a look may write. How a coupon is being published is not its business.
-OURS = (
-    "title",
-    "told",
-    "raw",
-    "starts_at",
-    "ends_at",
-    "made_at",
-    "used",
-    "listed_at",
-    "asked_at",
-    "missing_since",
-    "problem",
-)
+OURS = (*SEEN, "missing_since", "problem")
 
 
 @dataclass(frozen=True)

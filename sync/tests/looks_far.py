@@ -33,11 +33,12 @@ def go_on(run_id, seconds):
 def report():
     run = Run.objects.get()
     rows = RemoteCoupon.objects.all()
+    now = timezone.now()
     return {
         "state": run.state,
         "problem": run.problem,
         "asked": run.asked,
-        "leased": bool(run.leased_until and run.leased_until > timezone.now()),
+        "leased": ((run.leased_until or now) - now).total_seconds(),
         "rows": rows.count(),
         "read": rows.exclude(asked_at=None).filter(raw__isnull=False).count(),
     }

@@ -20,17 +20,10 @@ from testing.factories import (
     make_remote_coupon,
     make_user,
 )
-from testing.races import ROUNDS, Racers
+from testing.races import ROUNDS
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 CLOSERS = 2  # of the threads; the others send
-
-
-@pytest.fixture
-def racers():
-    racers = Racers()
-    yield racers
-    racers.stop()
 
 
 def close(publication):

@@ -10,10 +10,10 @@ import time
 
 import psycopg
 import pytest
-from django.db import connection
 
 from sandbox.testing import start_sandbox
 from sync.tests.publishing import is_open, stage
+from testing.databases import database_for
 from testing.processes import Processes, kill
 
 pytestmark = [
@@ -33,10 +33,8 @@ CALLS = {
 
 
 @pytest.fixture
-def database():
-    """The test's own, as other processes reach it."""
-    name = connection.settings_dict["NAME"]
-    return os.environ["DATABASE_URL"].rpartition("/")[0] + f"/{name}"
+def database(tmp_path):
+    return database_for(tmp_path)
 
 
 @pytest.fixture

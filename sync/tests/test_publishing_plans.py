@@ -17,20 +17,27 @@ pytestmark = [pytest.mark.postgres, pytest.mark.django_db]
 ROWS = 20_000
 
 
+COPY_ROW = """
+INSERT INTO sync_remotecoupon ({columns}, remote_id)
+SELECT {columns}, %s || n FROM sync_remotecoupon, generate_series(1, %s) n
+WHERE id = %s
+"""
+
+
 def rows_of(publication, count, **fields):
-    RemoteCoupon.objects.bulk_create(
-        (
-            RemoteCoupon(
-                connection=publication.connection,
-                publication=publication,
-                campaign=publication.campaign,
-                remote_id=f"{publication.pk}-{n}",
-                **fields,
-            )
-            for n in range(count)
-        ),
-        batch_size=2_000,
+    """So many coupons that differ in their remote id alone, copied by the server."""
+    first = RemoteCoupon.objects.create(
+        connection=publication.connection,
+        publication=publication,
+        campaign=publication.campaign,
+        remote_id=f"{publication.pk}-0",
+        **fields,
     )
+    own = {"id", "remote_id"}
+    names = {field.column for field in RemoteCoupon._meta.concrete_fields} - own
+    statement = COPY_ROW.format(columns=", ".join(sorted(names)))
+    with database.cursor() as cursor:
+        cursor.execute(statement, [f"{publication.pk}-", count - 1, first.pk])
 
 
 def analyze(table):

@@ -16,18 +16,11 @@ from sync.publishing.walking import walk
 from sync.services.publishing import close, publish
 from sync.tests.publishing import an_offer, codes
 from testing.factories import make_connection, make_serials, make_user
-from testing.races import THREADS, Racers
+from testing.races import THREADS
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 LEASE = timedelta(seconds=45)
 SETTLE = timedelta(seconds=20)
-
-
-@pytest.fixture
-def racers():
-    racers = Racers()
-    yield racers
-    racers.stop()
 
 
 @pytest.fixture

@@ -20,17 +20,9 @@ from sync.tests.looks import (
     watch_line,
 )
 from testing.factories import make_user
-from testing.races import Racers
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 COUNT = 30
-
-
-@pytest.fixture
-def racers():
-    racers = Racers()
-    yield racers
-    racers.stop()
 
 
 @pytest.fixture

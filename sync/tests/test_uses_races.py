@@ -21,17 +21,10 @@ from sync.tests.uses_helpers import (
 )
 from sync.uses import Told, known_uses, note_count, note_use
 from testing.factories import TEST, make_coupon, make_user
-from testing.races import Racers, outcomes, rounds
+from testing.races import outcomes, rounds
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 ROUNDS = rounds(5)
-
-
-@pytest.fixture
-def racers():
-    racers = Racers()
-    yield racers
-    racers.stop()
 
 
 @pytest.fixture
