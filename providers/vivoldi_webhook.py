@@ -61,11 +61,14 @@ def time_ids_and_digest(call: Envelope) -> bytes:
 
 
 BASES: tuple[Base, ...] = (time_and_body, time_and_digest, time_ids_and_digest)
+# With these the event's id is signed, too. With others whoever sees a call could send it
+# once more under another id.
+BINDS_ID: tuple[Base, ...] = (time_ids_and_digest,)
 
 
 @dataclass(frozen=True)
 class Event:
-    """One event. `event_id` is the same on every try.
+    """One event. `event_id` is the same on every try, and comes from what was signed.
 
     `number` and `use_count` are those of a coupon, "" and None where the event names
     none. `kept` can be stored as JSON in PostgreSQL and has no password and no person
@@ -122,32 +125,55 @@ def sent_at_of(call: Envelope) -> datetime | None:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def is_signed(
+def signed_base(
     call: Envelope, secrets: Sequence[str], bases: Sequence[Base] = BASES
-) -> bool:
-    """Whether one of the secrets signed one of the likely texts.
+) -> Base | None:
+    """Which of the likely texts one of the secrets has signed; None for none.
 
     All are tried whichever fits, in constant time; an empty secret never fits.
     """
     if not _SHA256.fullmatch(call.signature):
-        return False
-    found = False
+        return None
+    found: Base | None = None
     for secret in secrets:
         for base in bases:
             digest = hmac.new(secret.encode(), base(call), hashlib.sha256).hexdigest()
-            found |= hmac.compare_digest(digest, call.signature) and bool(secret)
+            if hmac.compare_digest(digest, call.signature) and secret:
+                found = base
     return found
 
 
-def parse(call: Envelope) -> Event:
-    """What the event tells; raises Unreadable when it is no JSON object or has no id."""
+def is_signed(
+    call: Envelope, secrets: Sequence[str], bases: Sequence[Base] = BASES
+) -> bool:
+    """Whether one of the secrets signed one of the likely texts."""
+    return signed_base(call, secrets, bases) is not None
+
+
+def identity_of(call: Envelope, base: Base) -> str:
+    """By what an event is known: its id where that is signed, else its signed body.
+
+    Not the time beside it: a second try may well have a time and a signature of its own,
+    and nothing signed says then that it is one. So of two uses whose bodies are the same
+    to the byte the second is left to the count that a look reads.
+    """
+    if base in BINDS_ID:
+        return call.event_id
+    return f"body:{hashlib.sha256(call.body).hexdigest()}"
+
+
+def parse(call: Envelope, base: Base) -> Event:
+    """What the event tells, signed with `base`.
+
+    Raises Unreadable when it is no JSON object or has no id.
+    """
     found = json_object(call.body)
     sent_at = sent_at_of(call)
     if found is None or not call.event_id or sent_at is None:
         raise Unreadable("The webhook is no event with an id and a time.")
     fields = Fields(_coupon_in(found))
     return Event(
-        event_id=call.event_id,
+        event_id=identity_of(call, base),
         kind=f"{call.resource}.{call.action}".strip(".").lower(),
         occurred_at=sent_at,
         number=fields.text("cpnNo", 40).replace("-", "").upper(),

@@ -9,7 +9,8 @@ from aiohttp import web
 
 from sandbox import coupon_cards, coupon_form
 from sandbox.calls import WORLD
-from sandbox.errors import WorldError
+from sandbox.coupon_words import words_of
+from sandbox.errors import FieldsError, WorldError
 from sandbox.line import manager, wallet
 from sandbox.line.calls import POSTMAN
 from sandbox.line.couponbook import Coupon
@@ -107,7 +108,7 @@ async def make(request: web.Request) -> web.StreamResponse:
             is_draft=form.get("as") == "draft",
         )
     except (WorldError, PictureError) as error:
-        return form_page(request, channel, None, form, str(error))
+        return form_page(request, channel, None, form, said_of(error))
     return back(request, f"/coupons/{coupon.id}")
 
 
@@ -121,8 +122,13 @@ async def change(request: web.Request) -> web.StreamResponse:
         if form.get("as") == "publish":
             manager.publish_draft(world, channel, coupon)
     except (WorldError, PictureError) as error:
-        return form_page(request, channel, coupon, form, str(error))
+        return form_page(request, channel, coupon, form, said_of(error))
     return back(request, f"/coupons/{coupon.id}")
+
+
+def said_of(error: WorldError | PictureError) -> str:
+    """What to say above the form, which knows no names of fields."""
+    return words_of(error.details) if isinstance(error, FieldsError) else str(error)
 
 
 async def photo_of(request: web.Request) -> Picture | None:

@@ -17,8 +17,11 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
+from connections.models import SECRETS
 from coupons.models import Coupon, Verification
 from sync.models import Mirror, Publication, RemoteCoupon, Step, Use
+from sync.models.publishing import UNTOLD
+from sync.parts import Parts
 from sync.publishing.telling import may_be_told, put_redeems
 from sync.pulling.differences import MIRRORED, Seen, note
 
@@ -39,14 +42,21 @@ def mirror(*, seconds: float = 5, clock: Clock = timezone.now) -> int:
     open_ones = Publication.objects.filter(
         is_mirrored=True, state=Publication.State.OPEN, prepared_at__isnull=False
     )
-    put = 0
+    parts, put = Parts(), 0
     for publication_id in open_ones.order_by("pk").values_list("pk", flat=True):
-        while _find(publication_id, clock) and time.monotonic() < until:
-            pass
-        while (more := _put(publication_id, clock)) and time.monotonic() < until:
-            put += more
+        put += parts.run(_mirror_one, publication_id, until, clock) or 0
+    parts.end()
+    return put
+
+
+def _mirror_one(publication_id: int, until: float, clock: Clock) -> int:
+    put = 0
+    while _find(publication_id, clock) and time.monotonic() < until:
+        pass
+    while (more := _put(publication_id, clock)) and time.monotonic() < until:
         put += more
-        _look_for_undone(publication_id, clock)
+    put += more
+    _look_for_undone(publication_id, clock)
     return put
 
 
@@ -94,8 +104,9 @@ def _locked(publication_id: int) -> tuple[Publication, Mirror] | None:
     """
     Mirror.objects.get_or_create(publication_id=publication_id)
     mark = Mirror.objects.select_for_update().get(pk=publication_id)
-    found = Publication.objects.defer("onsite_password").filter(pk=publication_id)
-    publication = found.select_related("connection").get()
+    hidden = [f"connection__{name}" for name in SECRETS]
+    found = Publication.objects.select_related("connection").filter(pk=publication_id)
+    publication = found.defer("onsite_password", *hidden).get()
     if publication.prepared_at is None:
         return None
     if mark.prepared_at != publication.prepared_at:
@@ -233,6 +244,8 @@ def _undone(publication: Publication, since: datetime | None) -> list[int]:
 def _note_undone(
     publication: Publication, coupon_ids: Collection[int], at: datetime
 ) -> None:
+    """What the provider was told and isn't so any more; not what it has refused to be
+    told: there nothing was counted, so nothing differs."""
     verified = Coupon.objects.filter(
         serial_id=OuterRef("coupon__serial_id"), status=Coupon.Status.VERIFIED
     )
@@ -245,9 +258,11 @@ def _note_undone(
     seen = []
     told = told.annotate(is_verified=Exists(verified)).select_related("coupon")
     for use in told.select_for_update(of=("coupon",)).order_by("coupon_id"):
-        differs = [] if use.is_verified else [(MIRRORED, "undone", "used")]
-        if use.coupon is not None:
-            seen.append(Seen(use.coupon, differs, (MIRRORED,)))
+        if use.coupon is None:
+            continue
+        is_so = use.is_verified or UNTOLD in use.coupon.own
+        differs = [] if is_so else [(MIRRORED, "undone", "used")]
+        seen.append(Seen(use.coupon, differs, (MIRRORED,)))
     _compare(seen, at)
 
 

@@ -71,7 +71,7 @@ def _wrong_there(row: RemoteCoupon) -> str:
     if row.status != Status.LIVE:
         return _("It is not certain that the coupon is on LINE. Look at it first.")
     if row.missing_since is not None or row.told == CLOSED:
-        return _("The coupon is closed on LINE. Publish the campaign again.")
+        return _("The coupon is closed on LINE. It can be made again under Providers.")
     if row.told == DRAFT:
         return _("The coupon is a draft on LINE. Publish it in LINE's manager first.")
     return ""

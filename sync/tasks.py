@@ -8,6 +8,7 @@ from contacts.services import drop_old_imports
 from serials.waking import nudge
 from sync.mirroring import mirror
 from sync.native import stop_native
+from sync.parts import Parts
 from sync.processing import drop_old, work_off
 from sync.publishing.seats import seat
 from sync.publishing.walking import to_prepare_at, to_walk, walk_all
@@ -67,16 +68,29 @@ def pull(run_id: int) -> None:
 
 @shared_task(name="sync.tasks.sweep")
 def sweep() -> None:
-    """Everything that is due, lost nudges included, and what is past keeping."""
-    work_off(limit=LIMIT)
-    drop_old()
-    drop_old_imports(at=timezone.now())
-    stop_native()
-    mirror()
+    """Everything that is due, lost nudges included, and what is past keeping.
+
+    Whatever fails is logged, the rest has its turn, and the task has failed in the end.
+    """
+    parts = Parts()
+    parts.run(work_off, limit=LIMIT)
+    parts.run(drop_old)
+    parts.run(drop_old_imports, at=timezone.now())
+    parts.run(stop_native)
+    parts.run(mirror)
+    parts.run(_wake_publishing)
+    parts.run(_wake_pulling, parts)
+    parts.run(ask_names)  # last, for LINE may be slow
+    parts.end()
+
+
+def _wake_publishing() -> None:
     for publication_id in to_walk(timezone.now())[:1]:
         nudge(publish_prepare, publication_id)
     for connection_id in accounts(timezone.now()):
         nudge(publish_work, connection_id)
-    for run_id in begin_due(at=timezone.now()):
+
+
+def _wake_pulling(parts: Parts) -> None:
+    for run_id in begin_due(at=timezone.now(), parts=parts):
         nudge(pull, run_id)
-    ask_names()  # last, for LINE may be slow

@@ -17,7 +17,9 @@ from providers.vivoldi_webhook import (
     is_whole,
     parse,
     sent_at_of,
+    signed_base,
     time_and_body,
+    time_ids_and_digest,
 )
 
 SECRET = "vivoldi-secret"
@@ -126,7 +128,7 @@ def test_what_was_not_sent_about_now_is_not_timely(sign):
 
 
 def test_an_event_is_read_and_nobody_is_kept():
-    event = parse(call())
+    event = parse(call(base=time_ids_and_digest), time_ids_and_digest)
 
     assert (event.event_id, event.kind, event.occurred_at) == ("e1", "coupon.none", AT)
     assert (event.number, event.use_count) == ("ABCDEF12", 1)
@@ -137,18 +139,18 @@ def test_an_event_is_read_and_nobody_is_kept():
 def test_a_coupon_right_inside_is_found(name):
     body = json.dumps({"a": 1, name: {"cpnNo": "ABCDEF12"}}).encode()
 
-    assert parse(call(body)).number == "ABCDEF12"
+    assert parse(call(body), time_and_body).number == "ABCDEF12"
 
 
 @pytest.mark.parametrize("body", [b'{"a":1}', b'{"cpnNo":7}', b'{"x":{"y":{}}}'])
 def test_an_event_that_names_no_coupon_is_an_event(body):
-    assert parse(call(body)).number == ""
+    assert parse(call(body), time_and_body).number == ""
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"<html>", b"{", b'{"a":' * 50_000])
 def test_what_is_no_object_is_unreadable(body):
     with pytest.raises(Unreadable):
-        parse(call(body))
+        parse(call(body), time_and_body)
 
 
 @pytest.mark.parametrize(
@@ -156,4 +158,16 @@ def test_what_is_no_object_is_unreadable(body):
 )
 def test_an_event_without_an_id_or_a_time_is_unreadable(changed):
     with pytest.raises(Unreadable):
-        parse(call(**changed))
+        parse(call(**changed), time_and_body)
+
+
+@pytest.mark.parametrize("base", BASES, ids=lambda base: base.__name__)
+def test_what_is_not_signed_does_not_name_an_event(base):
+    first = call(base=base)
+    other = call(base=base, x_vivoldi_event_id="e2")
+
+    same = parse(first, base).event_id == parse(other, base).event_id
+
+    assert signed_base(first, [SECRET]) is base
+    # Either the id counts, and then another one is not signed; or it does not count.
+    assert same is (signed_base(other, [SECRET]) is base)

@@ -116,6 +116,20 @@ CHECKS = [
         """,
     ),
     Check(
+        "spent_free",
+        _(
+            "A coupon at a provider was taken back because its serial was spent here, "
+            "but nobody has ever had that serial, and it is not void."
+        ),
+        REMOTE,
+        """
+        SELECT r.id AS remote FROM sync_remotecoupon r
+        LEFT JOIN serials_serial s ON s.id = r.serial_id
+        LEFT JOIN serials_batch b ON b.id = r.batch_id
+        WHERE r.is_spent AND coalesce(s.state = 0, b.state <> 'void', TRUE)
+        """,
+    ),
+    Check(
         "errand_time",
         _(
             "An errand at a provider has no time at which it is due, or a coupon without "

@@ -994,6 +994,23 @@ def _(ledger):
     )
 
 
+@plants("spent_free", "serial")
+def _(ledger):
+    change(
+        "UPDATE sync_remotecoupon SET is_spent = TRUE WHERE serial_id IN "
+        "(SELECT id FROM serials_serial WHERE state = 0)"
+    )
+
+
+@plants("spent_free", "text")
+def _(ledger):
+    change(
+        "UPDATE sync_remotecoupon SET is_spent = TRUE, errand = 'delete', "
+        "next_try_at = %s WHERE batch_id IS NOT NULL",
+        long_ago(),
+    )
+
+
 @plants("errand_time", "none")
 def _(ledger):
     free_errands()

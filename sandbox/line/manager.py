@@ -8,7 +8,7 @@ import secrets
 from typing import Any
 
 from sandbox.calls import RefusedError
-from sandbox.errors import WorldError
+from sandbox.errors import FieldsError, WorldError
 from sandbox.line.coupon_rules import REFERRAL_TICKETS, check_coupon, kept_fields
 from sandbox.line.couponbook import Coupon
 from sandbox.line.coupons import MOST_VALID, add, discontinue
@@ -60,7 +60,7 @@ def defaults(now: float) -> dict[str, Any]:
 
 
 def check_fields(world: World, fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields as a coupon keeps them. Raises WorldError with what is wrong."""
+    """The fields as a coupon keeps them. Raises FieldsError."""
     details = check_coupon(fields, world.now(), CONDITIONS)
     tickets = fields.get("maxTicketPerUser", 1)
     most = 1
@@ -70,9 +70,7 @@ def check_fields(world: World, fields: dict[str, Any]) -> dict[str, Any]:
         words = f"Must be between 1 and {most}"
         details.append({"message": words, "property": "maxTicketPerUser"})
     if details:
-        raise WorldError(
-            " ".join(f"{row['property']}: {row['message']}." for row in details)
-        )
+        raise FieldsError(details)
     return kept_fields(fields) | {"maxTicketPerUser": tickets}
 
 

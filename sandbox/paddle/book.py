@@ -98,6 +98,7 @@ class PaddleAccount:
     needs_currency: bool = False  # 134 for a percentage without a currency
     tells_currency: bool = False  # else discount_currency is null, as seen
     list_needs_product: bool = False
+    delete_needs_product: bool = False  # for a coupon of products
     refund_gives_back: bool = False  # whether times_used goes down again
     coupons: dict[str, Coupon] = field(default_factory=dict, repr=False)
     payments: dict[str, Payment] = field(default_factory=dict, repr=False)
@@ -161,6 +162,14 @@ class PaddleBook(Book[PaddleAccount]):
             serialization.Encoding.PEM,
             serialization.PublicFormat.SubjectPublicKeyInfo,
         ).decode()
+
+    def drop_product(self, account: PaddleAccount, product_id: int) -> None:
+        """Sell it no more; coupons keep its id. Raises WorldError."""
+        account.product(product_id)
+        left = {
+            key: kept for key, kept in account.products.items() if key != product_id
+        }
+        self.put(account.name, products=[asdict(product) for product in left.values()])
 
     # Coupons and payments
 

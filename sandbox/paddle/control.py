@@ -62,6 +62,13 @@ async def make(request: web.Request) -> web.StreamResponse:
     return web.json_response({"coupon_codes": codes})
 
 
+async def drop_product(request: web.Request) -> web.StreamResponse:
+    """Delete a product: {"product_id"}; coupons keep its id."""
+    book, account = book_of(request), account_of(request)
+    book.drop_product(account, field_of(await object_of(request), "product_id", int))
+    return web.json_response(account.settings())
+
+
 async def pay(request: web.Request) -> web.StreamResponse:
     """Pay with a coupon: {"code", "product_id"?, "quantity"?, "email"?}."""
     data, account = await object_of(request), account_of(request)
@@ -88,6 +95,7 @@ def routes() -> list[web.RouteDef]:
         web.post("/_control/paddle", answer_errors(put)),
         web.get("/_control/paddle/coupons", answer_errors(coupons)),
         web.post("/_control/paddle/coupons", answer_errors(make)),
+        web.post("/_control/paddle/products/delete", answer_errors(drop_product)),
         web.post("/_control/paddle/pay", answer_errors(pay)),
         web.post("/_control/paddle/refund", answer_errors(refund)),
     ]

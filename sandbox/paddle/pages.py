@@ -224,7 +224,7 @@ async def account_page(request: web.Request) -> web.StreamResponse:
 
 
 async def account_form(request: web.Request) -> web.StreamResponse:
-    """Where alerts go, and what is sold."""
+    """Where alerts go, what is sold, and what no more."""
     book = book_of(request)
     account = account_of(request, book)
 
@@ -232,6 +232,9 @@ async def account_form(request: web.Request) -> web.StreamResponse:
         if form.get("do") == "product":
             book.put(account.name, products=with_product(account, form))
             return f"{form.get('name')} is on sale."
+        if form.get("do") == "drop":
+            book.drop_product(account, number_in(form, "id"))
+            return f"Product {form['id']} is deleted."
         book.put(account.name, webhook_url=form.get("webhook_url", ""))
         return "Saved."
 

@@ -99,6 +99,8 @@ def delete(book: PaddleBook, account: PaddleAccount, fields: Fields) -> None:
         product_id = _product_ids(account, fields["product_id"])[0]
         if product_id not in coupon.product_ids:
             raise PaddleError(135)
+    elif coupon.product_ids and account.delete_needs_product:
+        raise PaddleError(116)
     book.drop_coupon(account, coupon)
 
 

@@ -22,7 +22,8 @@ class PaddleStage(Stage):
 
         Takes vendor_id, auth_code, currency, webhook_url, alerts, products (ids, or
         objects of id, name, price, is_plan), private_key, and what Paddle leaves open:
-        needs_currency, tells_currency, list_needs_product, refund_gives_back.
+        needs_currency, tells_currency, list_needs_product, delete_needs_product,
+        refund_gives_back.
         """
         return self._call(lambda: self._world.paddle.put(name, **settings).settings())
 
@@ -69,6 +70,13 @@ class PaddleStage(Stage):
         given = {"coupon_code": code}
         book = self._world.paddle
         self._call(lambda: rules.delete(book, self._paddle(account), given))
+
+    def delete_paddle_product(
+        self, product_id: int, *, account: str | None = None
+    ) -> None:
+        """Sell a product no more: from then on it is unknown (108). Raises ValueError."""
+        book = self._world.paddle
+        self._call(lambda: book.drop_product(self._paddle(account), product_id))
 
     def pay(
         self,

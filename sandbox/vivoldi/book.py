@@ -74,6 +74,7 @@ class VivoldiAccount:
     blocked_agents: list[str] = field(default_factory=lambda: list(BLOCKED_AGENTS))
     # Vivoldi's documentation leaves these open.
     zone_hours: int = 9  # its days are taken for Korea's
+    tells_why: bool = True  # what can't be used: in words that differ
     tells_api_uses: bool = True  # a use by API is told by webhook too
     timestamp_in_ms: bool = True  # its text says seconds, its sample milliseconds
     signature_base: str = SIGNATURES[0]

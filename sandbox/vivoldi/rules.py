@@ -128,8 +128,14 @@ def delete(book: VivoldiBook, account: VivoldiAccount, number: object) -> None:
 
 def validate(account: VivoldiAccount, number: object, at: float) -> dict[str, Any]:
     """The coupon object of one that can be used now; the password in clear, as there."""
-    coupon = found(account, number)
-    check_usable(account, coupon, at)
+    try:
+        coupon = found(account, number)
+        check_usable(account, coupon, at)
+    except VivoldiError:
+        if account.tells_why:
+            raise
+        said = "The coupon cannot be used."
+        raise VivoldiError(Code.NOT_FOUND, said) from None
     return told(account, coupon)
 
 

@@ -23,7 +23,7 @@ class VivoldiStage(Stage):
         Takes api_key, secret (of webhooks), plan, comp_idx, webhook_url, groups
         (objects of grpIdx, name, beats), templates, is_limited (by the plan's calls a
         minute), calls_a_minute, blocked_agents, and what Vivoldi leaves open:
-        zone_hours, tells_api_uses, timestamp_in_ms, signature_base.
+        zone_hours, tells_why, tells_api_uses, timestamp_in_ms, signature_base.
         """
         return self._call(lambda: self._world.vivoldi.put(name, **settings).settings())
 

@@ -71,6 +71,10 @@ class Publication(models.Model):
     # the last one or told to get it.
     terms_no = models.PositiveIntegerField(default=1, editable=False)
     is_changing = models.BooleanField(default=False, editable=False)
+    # Codes that are spent here are being taken back there; coupons up to this id have
+    # been looked at.
+    is_clearing = models.BooleanField(default=False, editable=False)
+    cleared_to = models.BigIntegerField(default=0, editable=False)
 
     # Preparation: serials up to this key have their rows. Without `prepared_at` it goes
     # on, also while it is open: serials have come since.
@@ -120,6 +124,10 @@ class Publication(models.Model):
                     total__gte=F("live") + F("gone") + F("refused") + F("unknown")
                 ),
                 name="publication_counts_add_up",
+            ),
+            models.CheckConstraint(
+                condition=Q(is_clearing=False) | Q(state="open"),
+                name="publication_clears_while_open",
             ),
         ]
 
@@ -373,6 +381,8 @@ class RemoteCoupon(models.Model):
     asked_at = models.DateTimeField(null=True)  # details last read
     missing_since = models.DateTimeField(null=True)  # no longer there, and not by us
     gone_at = models.DateTimeField(null=True)  # taken back by us
+    # Told to go because it was spent here: once it no longer is, it may come back.
+    is_spent = models.BooleanField(default=False)
     problem = models.CharField(max_length=300, blank=True)  # an answer made no sense
     created_at = models.DateTimeField(auto_now_add=True)
 

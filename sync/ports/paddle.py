@@ -5,14 +5,20 @@ error codes"; providers/paddle.py.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
 from django.utils.translation import gettext as _
 
 from providers.errors import ProviderError, Refused
-from providers.paddle import DUPLICATE, NOT_FOUND, PaddleClient, PaddleCoupon
+from providers.paddle import (
+    DUPLICATE,
+    NOT_FOUND,
+    PaddleClient,
+    PaddleCoupon,
+    PaddlePage,
+)
 from providers.reading import decimal_of
 from sync.ports.port import (
     Differences,
@@ -25,6 +31,7 @@ from sync.ports.port import (
     outcome_of,
     shown,
 )
+from sync.ports.products import Asking, look_for, products_of
 
 # What update_coupon takes; the type, the way of discounting and the description stay.
 CHANGEABLE = (
@@ -41,15 +48,21 @@ FIXED = ("coupon_type", "discount_type")
 
 @dataclass(frozen=True)
 class PaddlePort:
-    """One vendor account. `rate` is calls a second, of all kinds together."""
+    """One vendor account. `rate` is calls a second, of all kinds together.
+
+    `gone` are products that Paddle said it doesn't have, so that a thousand codes of
+    one that was deleted don't all ask for it.
+    """
 
     client: PaddleClient
     rate: float
+    gone: set[int] = field(default_factory=set, compare=False)
 
     def pace(self, errand: str) -> Pace:
         return Pace("paddle", self.rate)
 
     def calls(self, errand: str, *, is_doubtful: bool) -> int:
+        """Where the first product answers; calls for others are paid for afterwards."""
         return 2 if errand == "create" and is_doubtful else 1
 
     def create(self, order: Order) -> Outcome:
@@ -57,9 +70,12 @@ class PaddlePort:
         if not order.is_doubtful:
             return self._create(order)
         found = self.find(order)
-        if found.kind != Kind.ABSENT:
+        if found.kind not in (Kind.ABSENT, Kind.UNDECIDABLE):
             return found
-        return self._create(order).after(found.calls)
+        again = self._create(order).after(found.calls)
+        if again.kind == Kind.REFUSED and found.kind == Kind.UNDECIDABLE:
+            return replace(found, calls=again.calls)  # the first may have been taken
+        return again
 
     def _create(self, order: Order) -> Outcome:
         try:
@@ -104,15 +120,50 @@ class PaddlePort:
 
     def delete(self, order: Order) -> Outcome:
         """A code that Paddle doesn't know is as good as deleted."""
+        asking = self._asking(order, is_thorough=True)
         try:
-            self.client.delete(order.remote_id, product_id=product_of(order.terms))
-        except Refused as error:
-            if error.code == NOT_FOUND:
-                return Outcome(Kind.DONE)
-            return outcome_of(error)
+            is_done = self._delete(order.remote_id, asking)
         except ProviderError as error:
-            return outcome_of(error)
-        return Outcome(Kind.DONE)
+            return outcome_of(error).after(asking.calls - 1)
+        if is_done:
+            return Outcome(Kind.DONE, calls=asking.calls)
+        return self._not_deleted(order, asking)
+
+    def _delete(self, code: str, asking: Asking) -> bool:
+        for product_id in asking.each():
+            try:
+                self.client.delete(code, product_id=product_id)
+            except Refused as error:
+                if error.code == NOT_FOUND:
+                    asking.heard_no(product_id)
+                elif not asking.passes_over(error, product_id):
+                    raise
+            else:
+                return True
+        return False
+
+    def _not_deleted(self, order: Order, asking: Asking) -> Outcome:
+        """Nobody has taken it: gone already, or there was nobody to ask.
+
+        Of products that are all deleted it can't be used any more. A person looks once
+        all the same; asked for again after that, it counts as gone.
+        """
+        if asking.is_heard:
+            return Outcome(Kind.DONE, calls=asking.calls)
+        if order.is_doubtful:
+            words = _("All its products were deleted at Paddle.")
+            return Outcome(Kind.DONE, detail=words, calls=asking.calls)
+        words = _(
+            "All its products were deleted at Paddle, which finds no such code without "
+            "them. Look for it in Paddle's dashboard, then press Try again."
+        )
+        return Outcome(
+            Kind.REFUSED, detail=words, calls=asking.calls, error=asking.refusal
+        )
+
+    def _asking(self, order: Order, *, is_thorough: bool = False) -> Asking:
+        products = products_of(order.terms)
+        return Asking(products, self.gone, order.may_go_on, is_thorough)
 
     def withdraw(self, order: Order) -> Outcome:
         """Never somebody else's code: it is compared before it goes."""
@@ -129,12 +180,21 @@ class PaddlePort:
 
     def find(self, order: Order) -> Outcome:
         """By the list's filter for one code: Paddle has no call for one coupon."""
+        asking = self._asking(order)
         try:
-            page = self.client.page(
-                product_id=product_of(order.terms), code=order.remote_id
-            )
+            page = look_for(self.client, order.remote_id, asking)
         except ProviderError as error:
-            return failed_look(error)
+            return failed_look(error).after(asking.calls - 1)
+        return self._found(order, page, asking).after(asking.calls - 1)
+
+    def _found(self, order: Order, page: PaddlePage | None, asking: Asking) -> Outcome:
+        if page is None:
+            words = _(
+                "Paddle has no list that could show this code: %(said)s. Look for it in "
+                "Paddle's dashboard."
+            )
+            said = words % {"said": asking.refusal or "–"}
+            return Outcome(Kind.UNDECIDABLE, detail=said)
         for coupon in page.coupons:
             if coupon.code == order.remote_id:
                 return self._judge(order, coupon)
@@ -195,12 +255,6 @@ def _is_same(ours: object, theirs: object) -> bool:
 
 def _number(value: object) -> Decimal | None:
     return value if isinstance(value, Decimal) else decimal_of(value)
-
-
-def product_of(terms: Mapping[str, Any]) -> int | None:
-    """One of its products, which deleting and listing want; None for the checkout's."""
-    first = str(terms.get("product_ids") or "").partition(",")[0]
-    return int(first) if first.isascii() and first.isdigit() else None
 
 
 def changed_fields(terms: Mapping[str, Any]) -> dict[str, Any]:

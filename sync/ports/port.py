@@ -4,6 +4,8 @@ An adapter says what became of a request, never what to do about it, and knows n
 it runs in threads.
 """
 
+import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -45,15 +47,21 @@ class Order:
 
     `terms` are the publication's with the coupon's own on top. `is_doubtful`: an earlier
     try may have been done. `secret` is Vivoldi's password for store staff. `notes` are
-    what earlier tries have kept. `others_made`: coupons of the same terms were accepted.
+    what earlier tries have kept. `known` is another one of the same terms that is there.
+    `ends` (monotonic): an errand of many calls begins none of them after it.
     """
 
     remote_id: str
     terms: Mapping[str, Any]
     is_doubtful: bool = False
-    others_made: bool = False
+    known: str = ""
     secret: str = field(default="", repr=False)
     notes: Mapping[str, Any] = field(default_factory=dict)
+    ends: float = math.inf
+
+    def may_go_on(self) -> bool:
+        """Whether there is time for one call more."""
+        return time.monotonic() < self.ends
 
 
 @dataclass(frozen=True)

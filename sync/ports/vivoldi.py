@@ -5,7 +5,7 @@ and tells them apart in words alone. Source: Vivoldi's coupon API; providers/viv
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from providers.errors import ProviderError, Refused
 from providers.reading import decimal_of
 from providers.vivoldi import VivoldiClient
+from sync.ports.nos import Nos
 from sync.ports.port import (
     Differences,
     Kind,
@@ -46,6 +47,7 @@ class VivoldiPort:
 
     client: VivoldiClient
     rate: float
+    nos: Nos = field(default_factory=Nos, compare=False)
 
     def pace(self, errand: str) -> Pace:
         return Pace("vivoldi", self.rate)
@@ -83,17 +85,27 @@ class VivoldiPort:
         return asked(make)
 
     def _create_again(self, order: Order) -> Outcome:
-        """A no to what was taken of others means that the number is there: from us."""
+        """Where it is refused, the first try may have made it, or the no is a true one.
+
+        Vivoldi publishes no codes for either, so its words are compared with others.
+        """
         again = self._create(order)
         if again.kind != Kind.REFUSED:
             return again
-        if order.others_made:
-            return Outcome(Kind.DONE, order.remote_id)
+        try:
+            is_there, calls = self.nos.compare(self.client, order)
+        except ProviderError as error:
+            return outcome_of(error).after(again.calls)
+        if is_there:
+            return Outcome(Kind.DONE, order.remote_id, calls=again.calls + calls)
+        if is_there is False:
+            return replace(again, calls=again.calls + calls)
         words = _(
             "Vivoldi didn't answer whether it made this number, and refuses it now: "
             "%(said)s. Look for it in Vivoldi's dashboard."
         )
-        return Outcome(Kind.UNDECIDABLE, detail=words % {"said": again.detail})
+        detail = words % {"said": again.detail}
+        return Outcome(Kind.UNDECIDABLE, detail=detail, calls=again.calls + calls)
 
     def _fields(self, order: Order) -> dict[str, Any]:
         secret = {"onsitePwd": order.secret} if order.secret else {}

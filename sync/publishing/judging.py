@@ -67,7 +67,8 @@ def _again(row: RemoteCoupon, outcome: Outcome, now: datetime) -> Result:
     if is_failure:
         wait = wait_after(row.failures)
     elif outcome.kind == Kind.SLOW:
-        wait = wait_after(min(row.tries - 1, 6))
+        # `tries` counts turns of a look, too: not so long that those would tell.
+        wait = wait_after(min(row.tries - 1, 3))
     if outcome.kind == Kind.UNCLEAR and row.errand in LOOKED_UP:
         # What the provider is still busy with is done by then.
         wait = max(wait, settings.SYNC_SETTLE)

@@ -17,7 +17,8 @@ from coupons.retrying import retrying
 from serials.models import Batch, Serial
 from serials.services import ready_batches
 from sync.models import Publication, RemoteCoupon, Step
-from sync.publishing.settling import sorry
+from sync.publishing.settling import absorb, sorry
+from sync.publishing.spending import GONE_AS_SPENT, ended_serials
 from sync.publishing.terms import RULES, content_of, own_of
 
 Clock = Callable[[], datetime]
@@ -36,6 +37,8 @@ class Wanted:
     code: str
     serial_id: int | None = None
     batch: Batch | None = None
+    # Of one that was taken back because it was spent, and is good again: its coupon.
+    row_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -112,13 +115,12 @@ def _piece(
         _finish(found, now)
         return None
     wanted, last = _next_codes(found, piece)
-    total, refused = _write_codes(found, wanted, now)
+    changes = _write_codes(found, wanted, now)
     renewed: datetime = now + settings.SYNC_LEASE
     held(publication_id, lease).update(
         frozen_to=last or found.frozen_to,
-        total=F("total") + total,
-        refused=F("refused") + refused,
         leased_until=renewed,
+        **{name: F(name) + number for name, number in changes.items()},
     )
     if last:
         return renewed
@@ -162,7 +164,10 @@ def _write_one(publication: Publication, now: datetime) -> None:
 
 
 def _next_codes(publication: Publication, piece: int) -> tuple[list[Wanted], str]:
-    """Codes without a row, and the key up to which they were looked at; "" at the end.
+    """Codes to publish, and the key up to which they were looked at; "" at the end.
+
+    Those without a row, and those that were taken back as spent and aren't any more.
+    What is spent here is left out: it would be good for one more use there.
 
     By (campaign, key), the unique index of serials: what other campaigns have costs
     nothing, and neither does where in the table a batch lies.
@@ -173,16 +178,37 @@ def _next_codes(publication: Publication, piece: int) -> tuple[list[Wanted], str
             campaign_id=publication.campaign_id, code_key__gt=publication.frozen_to
         ).order_by("code_key")[:piece]
     )
+    good = _good(publication, serials)
     found = [
         Wanted(serial.code, serial_id=serial.pk)
-        for serial in serials
-        if serial.batch_id in batches and serial.state != Serial.State.VOID
+        for serial in good
+        if serial.batch_id in batches
     ]
     if not publication.frozen_to:
         fixed = [batch for batch in batches.values() if batch.is_fixed]
         found = [*(Wanted(batch.code, batch=batch) for batch in fixed), *found]
     last = serials[-1].code_key if len(serials) == piece else ""
-    return _without_rows(publication, found), last
+    return [*_without_rows(publication, found), *_good_again(publication, good)], last
+
+
+def _good(publication: Publication, serials: Sequence[Serial]) -> list[Serial]:
+    taken = [one.pk for one in serials if one.state == Serial.State.TAKEN]
+    spent = ended_serials(publication.campaign_id, taken)
+    return [
+        one for one in serials if one.state != Serial.State.VOID and one.pk not in spent
+    ]
+
+
+def _good_again(publication: Publication, good: Sequence[Serial]) -> list[Wanted]:
+    """Whatever has become of their batch since: customers hold these."""
+    serials = {one.pk: one for one in good}
+    rows = RemoteCoupon.objects.filter(
+        GONE_AS_SPENT, publication=publication, serial__in=serials
+    )
+    return [
+        Wanted(serials[serial_id].code, serial_id=serial_id, row_id=pk)
+        for pk, serial_id in rows.values_list("pk", "serial_id")
+    ]
 
 
 def _without_rows(publication: Publication, wanted: list[Wanted]) -> list[Wanted]:
@@ -203,12 +229,14 @@ def _without_rows(publication: Publication, wanted: list[Wanted]) -> list[Wanted
 
 def _write_codes(
     publication: Publication, wanted: Sequence[Wanted], now: datetime
-) -> tuple[int, int]:
-    """How many rows were written, and how many of them are refused from the start."""
+) -> dict[str, int]:
+    """Write their rows; what that adds to the publication's numbers."""
     verdicts = judge_codes(publication, wanted)
-    found = _ghosts(publication, verdicts)
+    back = [verdict for verdict in verdicts if verdict.wanted.row_id is not None]
+    first = [verdict for verdict in verdicts if verdict.wanted.row_id is None]
+    found = _ghosts(publication, first)
     new = []
-    for verdict in verdicts:
+    for verdict in first:
         row = _row(publication, verdict, now)
         ghost = found.get(verdict.remote_id) if verdict.remote_id else None
         if ghost is None:
@@ -216,7 +244,33 @@ def _write_codes(
         else:
             _take_over(ghost, row)
     RemoteCoupon.objects.bulk_create(new)
-    return len(verdicts), sum(bool(verdict.why) for verdict in verdicts)
+    returned = [verdict for verdict in back if _bring_back(publication, verdict, now)]
+    refused = sum(bool(verdict.why) for verdict in (*first, *returned))
+    return {"total": len(first), "refused": refused, "gone": -len(returned)}
+
+
+def _bring_back(publication: Publication, verdict: Verdict, now: datetime) -> bool:
+    """Publish one once more that was taken back; False when that is no longer so."""
+    row = RemoteCoupon.objects.select_for_update().get(pk=verdict.wanted.row_id or 0)
+    fresh = _row(publication, verdict, now)
+    names = ("remote_id", "own", "status", "errand", "next_try_at", "detail")
+    changes: dict[str, Any] = {name: getattr(fresh, name) for name in names}
+    if row.status != Status.GONE or row.errand:
+        return False
+    if verdict.remote_id:
+        changes = {**absorb(row, verdict.remote_id), **changes}
+    return bool(
+        RemoteCoupon.objects.filter(pk=row.pk).update(
+            **changes,
+            is_spent=False,
+            gone_at=None,
+            missing_since=None,
+            asked_at=None,
+            listed_at=None,
+            first_try_at=None,
+            failures=0,
+        )
+    )
 
 
 def judge_codes(publication: Publication, wanted: Iterable[Wanted]) -> list[Verdict]:

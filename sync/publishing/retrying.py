@@ -8,9 +8,10 @@ from typing import Any
 from django.db.models import Q
 
 from connections.models import Connection
-from sync.models import Publication, RemoteCoupon
+from sync.models import Publication, RemoteCoupon, Use
 from sync.models.publishing import UNTOLD
 from sync.publishing.preparing import Wanted, judge_codes
+from sync.publishing.spending import spent_among
 
 Status = RemoteCoupon.Status
 Errand = RemoteCoupon.Errand
@@ -48,15 +49,41 @@ def _alike(
     publication: Publication, rows: Sequence[RemoteCoupon], at: datetime
 ) -> Iterator[tuple[str, dict[str, Any], list[int]]]:
     """Rows of one status that change in the same way, up to a thousand at once."""
-    names = _names(publication, rows)
+    names, moot = _names(publication, rows), _moot(rows)
+    rows = [row for row in rows if row.pk not in moot]
+    spent = spent_among(publication, [row.pk for row in rows if _is_going(row)])
     groups: dict[str, tuple[str, dict[str, Any], list[int]]] = {}
     for row in rows:
-        if changes := _changes(row, publication, names, at):
+        if _is_going(row) and row.pk not in spent:
+            changes = GOOD_AGAIN
+        else:
+            changes = _changes(row, publication, names, at)
+        if changes:
             key = repr((row.status, changes))
             groups.setdefault(key, (row.status, changes, []))[2].append(row.pk)
     for was, changes, ids in groups.values():
         for first in range(0, len(ids), PIECE):
             yield was, changes, ids[first : first + PIECE]
+
+
+def _moot(rows: Sequence[RemoteCoupon]) -> set[int]:
+    """Uses that were to be told, and whose verification has been undone since."""
+    untold = [row.pk for row in rows if UNTOLD in row.own]
+    undone = Use.objects.filter(
+        source=Use.Source.MIRROR,
+        coupon__in=untold,
+        verification__undone_at__isnull=False,
+    )
+    return {pk for pk in undone.values_list("coupon", flat=True) if pk is not None}
+
+
+def _is_going(row: RemoteCoupon) -> bool:
+    """Whether it was to go as spent, and was refused to."""
+    return row.status == Status.LIVE and row.is_spent
+
+
+# Its verification was undone since: it stays, and nothing is wrong with it.
+GOOD_AGAIN = {"is_spent": False, "failures": 0, "detail": ""}
 
 
 def _ended(publication: Publication) -> list[Status]:
@@ -94,7 +121,7 @@ def _changes(
 ) -> dict[str, Any]:
     again = {"next_try_at": at, "first_try_at": None, "failures": 0, "detail": ""}
     if row.status == Status.LIVE:
-        if publication.state == Publication.State.CLOSING:
+        if publication.state == Publication.State.CLOSING or _is_going(row):
             # Asked for once already: where Vivoldi can't see it either, it is gone.
             return {**again, "errand": Errand.DELETE, "first_try_at": at}
         if UNTOLD in row.own:

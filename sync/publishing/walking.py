@@ -1,4 +1,4 @@
-"""Closing and changing: a publication's coupons get their errands, in pieces.
+"""Closing, changing, clearing: a publication's coupons get their errands, in pieces.
 
 A million rows are not told in one transaction. Whoever dies in the middle leaves it to
 the next: what a row is to do can be seen from the row and its publication.
@@ -27,6 +27,7 @@ from sync.ports.port import Kind
 from sync.publishing.preparing import held as held_of
 from sync.publishing.preparing import prepare, take_lease, to_prepare
 from sync.publishing.settling import count, finish, locked
+from sync.publishing.spending import clear
 from sync.publishing.working import may_ask
 
 Clock = Callable[[], datetime]
@@ -54,10 +55,12 @@ def to_prepare_at(connection_id: int, now: datetime) -> list[int]:
 
 
 def _to_tell() -> QuerySet[Publication]:
-    """Publications being closed, and those with new terms that are wholly prepared."""
-    changing = Q(state=State.OPEN, is_changing=True, prepared_at__isnull=False)
+    """Publications being closed, and those that are wholly prepared with new terms or
+    with spent codes to take back."""
+    to_do = Q(is_changing=True) | Q(is_clearing=True)
+    prepared = Q(to_do, state=State.OPEN, prepared_at__isnull=False)
     return Publication.objects.filter(
-        Q(state=State.CLOSING) | changing, pause_reason=""
+        Q(state=State.CLOSING) | prepared, pause_reason=""
     )
 
 
@@ -106,7 +109,10 @@ def _tell(publication_id: int, lease: datetime, ends: float, clock: Clock) -> bo
     ends = min(ends, time.monotonic() + settings.SYNC_LEASE.total_seconds() / 2)
     if found.state == State.CLOSING:
         return _close(publication_id, ends, clock)
-    return _change(found, ends, clock)
+    if found.is_changing:
+        # First, while nothing is under way: then Paddle changes all of them at once.
+        return _change(found, ends, clock)
+    return clear(publication_id, ends, clock)
 
 
 # --- taking back ------------------------------------------------------------------------

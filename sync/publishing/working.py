@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,15 +25,18 @@ from connections.pacing import book, hold
 from contacts.models import Contact
 from coupons.models import Coupon
 from deliveries.killpoints import killpoint
+from deliveries.sending import wait_after
 from providers.errors import ProviderError, Unauthorised
 from serials.models import Serial
 from sync.models import Publication, RemoteCoupon
 from sync.ports.choosing import port_of
 from sync.ports.line import LinePort
-from sync.ports.port import FAILED, Kind, Order, Outcome, Port
+from sync.ports.port import FAILED, Kind, Order, Outcome, Port, outcome_of
+from sync.ports.vivoldi import VivoldiPort
 from sync.publishing.judging import judge, later
 from sync.publishing.looking import Look
 from sync.publishing.settling import Result, settle
+from sync.publishing.spending import ended_serials
 
 logger = logging.getLogger(__name__)
 Clock = Callable[[], datetime]
@@ -47,6 +50,9 @@ MOST_PUBLICATIONS = 500  # that one claim looks at
 # An errand due this soon is worth waiting for, instead of for the next sweep.
 SOON = timedelta(seconds=5)
 SLOWED = timedelta(seconds=2)
+# Of a look for lost creations: no turn was to be had, and in trouble.
+HELD_UP = timedelta(seconds=1)
+LONGEST_HELD_UP = timedelta(minutes=2)
 CLOSING = (Kind.SLOW, Kind.UNAUTHORISED, Kind.FORBIDDEN)
 # Of a closed one there may be something to take back that should be gone.
 WORKED = (State.OPEN, State.CLOSING, State.CLOSED)
@@ -234,6 +240,8 @@ class Block:
     results: list[Result] = field(default_factory=list)
     calls: list[tuple[Call, Future[Outcome | None]]] = field(default_factory=list)
     looked: list[tuple[Call, Outcome]] = field(default_factory=list)
+    has_looked: bool = False
+    troubles: list[tuple[Call, Outcome]] = field(default_factory=list)  # of a look
     booked: int = 0
 
     def start(self) -> None:
@@ -287,25 +295,54 @@ class Block:
         ids = {row.publication_id for row in rows if row.publication_id}
         publications = Publication.objects.in_bulk(ids)
         people = _people(rows, publications)
-        void = _void_serials(rows)
+        spent = _spent(rows)
+        known = self._known(rows)
         calls = []
         for row in rows:
             publication = publications.get(row.publication_id or 0)
             result = checked(row, publication, self.clock())
-            if result is None and row.is_new and row.serial_id in void:
-                words = _("Its serial is void.")
+            if result is None and row.is_new and row.serial_id in spent:
+                words = spent[row.serial_id]
                 result = Result(row, Status.REFUSED, detail=words)
             if result is not None:
                 self.results.append(result)
             else:
-                calls.append(_call(row, publication, people.get(row.serial_id or 0)))
+                person = people.get(row.serial_id or 0)
+                call = _call(row, publication, person)
+                order = replace(
+                    call.order,
+                    ends=self._last_start(),
+                    known=known.get(row.publication_id or 0, ""),
+                )
+                calls.append(replace(call, order=order))
         return calls
+
+    def _known(self, rows: Sequence[RemoteCoupon]) -> dict[int, str]:
+        """By publication of a number in doubt at Vivoldi: one that is surely there."""
+        if not isinstance(self.port, VivoldiPort):
+            return {}
+        doubtful = {
+            row.publication_id
+            for row in rows
+            if row.errand == Errand.CREATE and row.is_doubtful
+        }
+        there = RemoteCoupon.objects.filter(status=Status.LIVE, missing_since=None)
+        names = there.order_by("-pk").values_list("remote_id", flat=True)
+        return {
+            pk: names.filter(publication=pk).first() or ""
+            for pk in doubtful
+            if pk is not None
+        }
 
     def _may_start(self) -> bool:
         """A call that could outlive the lease is left to whoever claims it next."""
         left = self.lease_ends - time.monotonic()
-        # Up to two calls belong to one errand.
+        # Two calls belong to most errands; what takes more asks Order.may_go_on.
         return not self.gate.is_closed and left >= 2 * settings.SYNC_DEADLINE
+
+    def _last_start(self) -> float:
+        """After this instant (monotonic) no call begins: it could outlive the lease."""
+        return self.lease_ends - float(settings.SYNC_DEADLINE)
 
     def _wait_for_turn(self, errand: str, count: int = 1) -> bool:
         if not self._may_start():
@@ -341,6 +378,7 @@ class Block:
     # --- what is in doubt at LINE -------------------------------------------------------
 
     def _look(self, rows: list[RemoteCoupon]) -> None:
+        """Go on with the look for them; those that it has not settled yet come again."""
         calls = self._check(rows)
         if not calls or not isinstance(self.port, LinePort):
             return
@@ -349,12 +387,23 @@ class Block:
             self.pool,
             self._wait_and_hold,
             [(call.row, call.order.terms) for call in calls],
+            self.clock,
         )
         outcomes = look.outcomes()
-        self.looked = [(call, outcomes[call.row.pk]) for call in calls]
-        failed = [one for one in outcomes.values() if one.error is not None]
-        if failed:
-            self._note(failed[0].kind)
+        self.has_looked = look.steps > 0
+        if look.error is not None:
+            trouble = outcome_of(look.error)
+            self._note(trouble.kind)
+            self.troubles.append((calls[0], trouble))
+        again = self.clock() + wait_of(look)
+        words = str(look.error or "")
+        for call in calls:
+            if call.row.pk in outcomes:
+                self.looked.append((call, outcomes[call.row.pk]))
+            else:  # nothing was asked for it: no failure of its own
+                put_off = later(call.row, again)
+                detail = words or put_off.detail
+                self.results.append(replace(put_off, detail=detail))
 
     def _wait_and_hold(self, errand: str) -> bool:
         """A look may take longer than a lease: hold the whole block for another one."""
@@ -387,7 +436,7 @@ class Block:
             for call, outcome in answers
         ]
         settle([*self.results, *judged], at=now)
-        self._react(answers, now)
+        self._react([*answers, *self.troubles], now)
         killpoint("after_commit")
 
     def _book_rest(self, outcomes: Sequence[Outcome], now: datetime) -> None:
@@ -423,7 +472,7 @@ class Block:
 
     def _note_health(self, outcomes: Sequence[Outcome], now: datetime) -> None:
         answered = (Kind.DONE, Kind.REFUSED, Kind.ABSENT, Kind.NOTED)
-        if any(outcome.kind in answered for outcome in outcomes):
+        if self.has_looked or any(outcome.kind in answered for outcome in outcomes):
             Connection(pk=self.connection_id).note_success(at=now)
         errors = [outcome.error for outcome in outcomes if outcome.error is not None]
         noes = [error for error in errors if isinstance(error, Unauthorised)]
@@ -452,6 +501,13 @@ class Block:
             return
 
 
+def wait_of(look: Look) -> timedelta:
+    """How long until a look that isn't over goes on: at once, unless it was held up."""
+    if look.error is not None:
+        return min(wait_after(look.failures - 1), LONGEST_HELD_UP)
+    return timedelta(0) if look.steps else HELD_UP
+
+
 def is_lost(row: RemoteCoupon) -> bool:
     """Whether it may have been created under an id that we were not told."""
     return row.errand == Errand.CREATE and row.is_doubtful and not row.remote_id
@@ -471,14 +527,15 @@ def checked(
 
 
 def _call(
-    row: RemoteCoupon, publication: Publication | None, person: dict[str, str] | None
+    row: RemoteCoupon,
+    publication: Publication | None,
+    person: dict[str, str] | None,
 ) -> Call:
     terms = row.sent(publication.terms if publication else {})
     order = Order(
         remote_id=row.remote_id,
         terms={**terms, **(person or {})},
         is_doubtful=row.is_doubtful,
-        others_made=bool(publication and publication.live),
         secret=publication.onsite_password if publication else "",
         notes=row.own.get("redeem", {}),
     )
@@ -491,11 +548,22 @@ def _call(
     )
 
 
-def _void_serials(rows: Sequence[RemoteCoupon]) -> set[int]:
-    """Of those that are to be made: serials that became void since they were prepared."""
-    serials = [row.serial_id for row in rows if row.serial_id and row.is_new]
-    void = Serial.objects.filter(pk__in=serials, state=Serial.State.VOID)
-    return set(void.values_list("pk", flat=True)) if serials else set()
+def _spent(rows: Sequence[RemoteCoupon]) -> dict[int | None, str]:
+    """Of those that are to be made: serials that were spent since they were prepared,
+    and how."""
+    new = [row for row in rows if row.serial_id and row.is_new]
+    ids = [row.serial_id for row in new if row.serial_id]
+    if not ids:
+        return {}
+    void = Serial.objects.filter(pk__in=ids, state=Serial.State.VOID)
+    found: dict[int | None, str] = dict.fromkeys(
+        void.values_list("pk", flat=True), _("Its serial is void.")
+    )
+    campaigns = {row.campaign_id for row in new if row.campaign_id}
+    for campaign_id in campaigns:
+        words = _("Its coupon was used or revoked here before it was made there.")
+        found |= dict.fromkeys(ended_serials(campaign_id, ids), words)
+    return found
 
 
 def _people(

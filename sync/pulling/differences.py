@@ -15,6 +15,9 @@ STILL_THERE = "still_there"  # we took it back, and it can be used all the same
 DOUBTFUL = "doubtful"  # Vivoldi: used there or deleted there, it doesn't say which
 # We told it of a use that was taken back here since. Not for a look at it to end.
 MIRRORED = "mirrored"
+# Codes that are spent here and can be used there: of a publication, with their numbers.
+SPENT = "spent"
+APART = (MIRRORED, SPENT)  # what only whoever looks for it ends
 
 AGREED = "agreed"  # how one ends by itself
 ACCEPTED = "accepted"  # a person lets it be, until a value changes
@@ -61,7 +64,7 @@ def _note_one(look: Seen, mine: Mapping[str, Difference], at: datetime) -> list[
         for field, difference in mine.items()
         if difference.ended_at is None
         and field not in found
-        and (field != MIRRORED if look.fields is None else field in look.fields)
+        and (field not in APART if look.fields is None else field in look.fields)
     ]
     if over:
         end(over, how=AGREED, at=at)
@@ -81,7 +84,8 @@ def _write(
         Difference.objects.filter(pk=known.pk, ended_at=None).update(
             ours=values[0], theirs=values[1], last_seen_at=at
         )
-        return not is_same
+        # Its numbers follow each sale: only that there are some is news.
+        return not is_same and field != SPENT
     if is_same:  # accepted as it is
         return False
     Difference.objects.create(

@@ -97,7 +97,9 @@ class LineTurn(Turn):
         if error.status != 400 or not start or restarts > RESTARTS:
             raise error
         self.held.keep(
-            cursor={"lists": todo, "restarts": restarts}, calls=F("calls") + 1
+            cursor={"lists": todo, "restarts": restarts},
+            calls=F("calls") + 1,
+            failures=0,
         )
 
     # --- details ----------------------------------------------------------------------

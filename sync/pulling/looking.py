@@ -4,11 +4,13 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Generic, TypeVar
 
 from django.db.models import F
 from django.utils.translation import gettext as _
 
+from connections.pacing import book
 from connections.words import is_about_credentials
 from deliveries.killpoints import killpoint
 from providers.errors import (
@@ -37,7 +39,8 @@ class Look(Generic[T]):
 
     `ask` is one call about one coupon; `read` makes of its answer, or of a clear no,
     what to write down, and None stands for "not now". `next_rows` gives up to `limit`
-    coupons beyond a primary key, in that order.
+    coupons beyond a primary key, in that order. `more_calls` is how many were made since
+    it was asked last, beyond one for each coupon: they are paid for afterwards.
     """
 
     held: Held
@@ -49,6 +52,7 @@ class Look(Generic[T]):
     next_rows: Callable[[int, int], Sequence[RemoteCoupon]]
     compare: Compare
     after_block: Callable[[Sequence[RemoteCoupon]], None] = lambda rows: None
+    more_calls: Callable[[], int] = lambda: 0
     gate: Gate = field(init=False)
 
     def __post_init__(self) -> None:
@@ -99,7 +103,7 @@ class Look(Generic[T]):
 
     def _finish(self, block: Block[T]) -> None:
         answers = block.answers()
-        made = sum(answer is not None for _row, answer in answers)
+        made = sum(answer is not None for _row, answer in answers) + self._pay_more()
         told, tries = self._judge(answers)
         killpoint("looked_before_commit")
         rows = store(
@@ -112,6 +116,20 @@ class Look(Generic[T]):
         )
         killpoint("looked_after_commit")
         self.after_block(rows)
+
+    def _pay_more(self) -> int:
+        """Book the calls that nobody could foresee; how many there were."""
+        more, now = self.more_calls(), self.held.clock()
+        if more:
+            book(
+                self.held.run.connection_id,
+                self.pace.endpoint,
+                more,
+                rate=self.pace.rate,
+                now=now,
+                latest=now + timedelta(days=1),
+            )
+        return more
 
     def _judge(self, answers: Sequence[Answer[T]]) -> tuple[list[Told], dict[str, int]]:
         """What to write down, and who has failed how often in this run."""

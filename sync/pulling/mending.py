@@ -1,37 +1,33 @@
-"""What can be done about a difference, and the parts of it that are rows alone.
+"""What can be done about a difference.
 
 What the provider has to be told goes out as an errand, like everything else that is told
 to it: so a difference that is being mended is closed here, and the next look opens it
 again where it did not help.
 """
 
-from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime
 
 from django.utils.translation import gettext as _
 
 from connections.models import Connection
-from sync.errors import SyncError
-from sync.models import Difference, Publication, RemoteCoupon
+from sync.models import Difference, Publication
 from sync.ports.paddle import CHANGEABLE
-from sync.publishing.settling import count, locked
 from sync.publishing.terms import FIXED
 from sync.pulling.differences import (
     CLOSED,
     DOUBTFUL,
     MIRRORED,
     MISSING,
+    SPENT,
     STILL_THERE,
 )
 from sync.pulling.terms import IMPOSSIBLE
 
 Provider = Connection.Provider
-Status = RemoteCoupon.Status
-Errand = RemoteCoupon.Errand
 
 SEND, REPLACE, AGAIN, CLOSE = "send", "replace", "again", "close"
 USED, GONE, EDIT, ACCEPT = "used", "gone", "edit", "accept"
+CLEAR = "clear"
 
 
 @dataclass(frozen=True)
@@ -73,6 +69,8 @@ def _of_publication(
     edit = _edit(publication)
     if difference.field == IMPOSSIBLE:
         return [edit]
+    if difference.field == SPENT:
+        return [_clear()]
     if provider == Provider.LINE:
         return [_replace(), edit]
     if difference.field in FIXED[provider]:
@@ -183,6 +181,20 @@ def _close() -> Action:
     )
 
 
+def _clear() -> Action:
+    return Action(
+        CLEAR,
+        _("Take those codes back there"),
+        _(
+            "Whoever has one of them can't use it there any more; a void text keeps its "
+            "worth here for those who have it. A code whose verification is undone before "
+            "its turn stays. One whose verification is undone later can be published "
+            "again, by “Publish new serials”."
+        ),
+        is_grave=True,
+    )
+
+
 def _was_used() -> Action:
     return Action(
         USED,
@@ -200,60 +212,4 @@ def _was_deleted() -> Action:
         GONE,
         _("It was deleted there"),
         _("Then it can be published again, or stay away."),
-    )
-
-
-# --- rows ------------------------------------------------------------------------------
-
-
-def send_again(coupon: RemoteCoupon, at: datetime) -> None:
-    """Tell the provider once more what this coupon is to be."""
-    _give_errand(coupon, (Status.LIVE,), Errand.UPDATE, at)
-
-
-def take_back_again(coupon: RemoteCoupon, at: datetime) -> None:
-    """Ask once more for what was not done, or was undone there."""
-    _give_errand(coupon, (Status.GONE, Status.LIVE), Errand.DELETE, at)
-
-
-def make_again(coupon: RemoteCoupon, at: datetime) -> None:
-    """Make a coupon anew that is not there any more; the publication counts it so."""
-    if coupon.missing_since is None:
-        raise _busy()
-    _move(coupon, Status.WAITING, at, errand=Errand.CREATE, next_try_at=at)
-    RemoteCoupon.objects.filter(pk=coupon.pk).update(missing_since=None, asked_at=None)
-
-
-def give_up(coupon: RemoteCoupon, at: datetime) -> None:
-    """Count a coupon as taken back that is not there any more."""
-    _move(coupon, Status.GONE, at, gone_at=at)
-
-
-def _give_errand(
-    coupon: RemoteCoupon, was: tuple[Status, ...], errand: Errand, at: datetime
-) -> None:
-    idle = RemoteCoupon.objects.filter(pk=coupon.pk, errand="", status__in=was)
-    given = idle.update(
-        errand=errand, next_try_at=at, first_try_at=None, failures=0, detail=""
-    )
-    if not given:
-        raise _busy()
-
-
-def _move(coupon: RemoteCoupon, to: Status, at: datetime, **changes: object) -> None:
-    """Another status, and the publication's numbers with it; locks that row first."""
-    publication_id = coupon.publication_id
-    locked([publication_id])
-    idle = RemoteCoupon.objects.filter(pk=coupon.pk, errand="", status=Status.LIVE)
-    moved = idle.update(status=to, first_try_at=None, failures=0, detail="", **changes)
-    if not moved:
-        raise _busy()
-    if publication_id is not None:
-        count(publication_id, Counter({(publication_id, Status.LIVE, to): 1}), at=at)
-
-
-def _busy() -> SyncError:
-    return SyncError(
-        "not_possible",
-        _("Something else is being done about this coupon. Look again in a minute."),
     )

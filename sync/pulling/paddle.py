@@ -6,9 +6,10 @@ filter for one code, and only then said to be missing. Source: Paddle Classic AP
 coupons".
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from threading import Lock
 from typing import Any
 
 from django.db import transaction
@@ -16,9 +17,10 @@ from django.db.models import F, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from providers.errors import ProviderError, Refused, TooMany, Unauthorised, Unreadable
-from providers.paddle import MOST_LISTED, PaddleCoupon, PaddlePage
+from providers.paddle import MOST_LISTED, NO_PRODUCT, PaddleCoupon, PaddlePage
 from sync.models import Publication, RemoteCoupon
-from sync.ports.paddle import PaddlePort, product_of
+from sync.ports.paddle import PaddlePort
+from sync.ports.products import Asking, look_for, products_of
 from sync.pulling.asking import wait_for_turn
 from sync.pulling.comparing import comparing, sent_of
 from sync.pulling.counting import count_uses
@@ -36,6 +38,8 @@ class PaddleTurn(Turn):
     """A worker's turn at a Paddle account."""
 
     port: PaddlePort
+    _more: int = 0
+    _lock: Lock = field(default_factory=Lock)
 
     def work(self, ends: float) -> bool:
         if self.stage == "" and not self._list(ends):
@@ -63,9 +67,17 @@ class PaddleTurn(Turn):
 
     @transaction.atomic
     def _begin(self) -> None:
-        products = products_of(self.held.run.connection_id)
-        cursor = {"products": products} if products else {"stage": "plan"}
-        self.held.keep(cursor=cursor)
+        self.held.keep(cursor=self._lists(done=[], gone=[]))
+
+    def _lists(
+        self, done: Sequence[int | None], gone: Sequence[int | None]
+    ) -> dict[str, Any]:
+        """The cursor of the lists that are left; without any it goes on to plan."""
+        wanted = lists_of(self.held.run.connection_id, gone)
+        left = [product_id for product_id in wanted if product_id not in done]
+        if not left:
+            return {"stage": "plan"}
+        return {"products": left, "done": list(done), "gone": list(gone)}
 
     def _page(self) -> None:
         cursor = self.held.run.cursor
@@ -87,19 +99,22 @@ class PaddleTurn(Turn):
     def _after(
         self, page: PaddlePage, offset: int, pages: int, first: str
     ) -> dict[str, Any]:
-        products = self.held.run.cursor["products"]
+        cursor: dict[str, Any] = self.held.run.cursor
         if page.count >= MOST_LISTED:
-            return {
-                "products": products,
+            return cursor | {
                 "offset": offset + page.count,
                 "pages": pages,
                 "first": first,
             }
-        return self._next_list(products)
+        return self._next_list()
 
-    def _next_list(self, products: Sequence[int | None]) -> dict[str, Any]:
-        left = list(products[1:])
-        return {"products": left} if left else {"stage": "plan"}
+    def _next_list(self, *, is_gone: bool = False) -> dict[str, Any]:
+        """After the first list; with `is_gone` its product isn't there any more, and
+        another one of its publications shows their codes."""
+        cursor = self.held.run.cursor
+        product_id = cursor["products"][0]
+        gone = [*cursor.get("gone", []), *([product_id] if is_gone else [])]
+        return self._lists([*cursor.get("done", []), product_id], gone)
 
     def _keep(
         self, page: PaddlePage, asked_at: datetime, cursor: dict[str, Any]
@@ -125,15 +140,17 @@ class PaddleTurn(Turn):
 
     @transaction.atomic
     def _skip(self, product_id: int | None, error: Refused) -> None:
-        """A list that Paddle doesn't give: its codes are looked up one by one."""
+        """A list that Paddle doesn't give: its codes are looked up one by one, if no
+        other product of theirs shows them."""
         words = {
             "product": product_id or "–",
             "detail": error,
         }
         said = _("Paddle gives no list for the product %(product)s: %(detail)s") % words
         self.held.keep(
-            cursor=self._next_list(self.held.run.cursor["products"]),
+            cursor=self._next_list(is_gone=error.code == NO_PRODUCT),
             calls=F("calls") + 1,
+            failures=0,
             problem=said[:300],
         )
 
@@ -157,20 +174,42 @@ class PaddleTurn(Turn):
             lambda after, limit: next_planned(self.held.run, plan, after, limit),
             comparing(self.port),
             after_block=lambda rows: count_uses(rows, self.held.clock),
+            more_calls=self._take_more,
         )
         return look.work(ends)
 
     def _find(self, row: RemoteCoupon) -> PaddlePage:
-        product_id = product_of(sent_of(row))
-        return self.port.client.page(product_id=product_id, code=row.remote_id)
+        """Runs in the pool: no database here. By all of its products, if need be."""
+        asking = Asking(products_of(sent_of(row)), self.port.gone, self._may_go_on)
+        try:
+            page = look_for(self.port.client, row.remote_id, asking)
+        finally:
+            with self._lock:
+                self._more += asking.calls - 1
+        if page is None:
+            raise asking.refusal or Unreadable("Paddle has no list for this code.")
+        return page
+
+    def _may_go_on(self) -> bool:
+        return self.held.left() >= self.port.client.deadline
+
+    def _take_more(self) -> int:
+        """How many calls there were beyond one for each code, since the last time."""
+        with self._lock:
+            more, self._more = self._more, 0
+        return more
 
 
-def products_of(connection_id: int) -> list[int | None]:
-    """A product of each publication's there; None stands for whole checkouts."""
+def lists_of(connection_id: int, gone: Collection[int | None] = ()) -> list[int | None]:
+    """A product of each publication's there; None stands for whole checkouts, and for
+    codes of products that are all among those `gone`."""
     current = Publication.objects.filter(
         connection_id=connection_id, state__in=Publication.CURRENT
     )
-    found = {product_of(terms) for terms in current.values_list("terms", flat=True)}
+    found = {
+        next((one for one in products_of(terms) if one not in gone), None)
+        for terms in current.values_list("terms", flat=True)
+    }
     return sorted(found, key=lambda product_id: (product_id is None, product_id or 0))
 
 

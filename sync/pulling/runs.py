@@ -16,14 +16,16 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils.translation import gettext as _
 
-from connections.models import Connection
+from connections.models import SECRETS, Connection
 from sync.models import Publication, Run
+from sync.parts import Parts
 
 Clock = Callable[[], datetime]
 State = Run.State
 
 WHOLE_EVERY = timedelta(days=1)
 KEPT = 200  # runs of an account
+NOTED = "noted"  # in a cursor: `problem` as it was before the provider was in trouble
 
 
 class Lost(Exception):
@@ -50,6 +52,8 @@ class Held:
         # Read first: the lease seems to end a little early, never late.
         lease_ends = _lease_ends()
         lease = self.clock() + settings.SYNC_LEASE
+        if changes.get("failures") == 0 and self.run.failures:
+            changes.setdefault("problem", self.noted())
         mine = _mine(self.run).select_for_update()
         if mine.first() is None or not _mine(self.run).update(
             leased_until=lease, **changes
@@ -60,13 +64,28 @@ class Held:
             if not isinstance(value, F) and not hasattr(value, "resolve_expression"):
                 setattr(self.run, field, value)
 
+    def noted(self) -> str:
+        """What was odd so far, without the words of a stumble that is over."""
+        if not self.run.failures:
+            return self.run.problem
+        return str(self.run.cursor.get(NOTED, ""))
+
+    def stumble(self, words: str, *, next_try_at: datetime) -> None:
+        """The provider could not be asked: say so until it can, and try again then."""
+        self.let_go(
+            next_try_at=next_try_at,
+            failures=self.run.failures + 1,
+            problem=words[:300],
+            cursor=self.run.cursor | {NOTED: self.noted()},
+        )
+
     def let_go(self, **changes: Any) -> None:
         """Leave the run to whoever comes next."""
         _mine(self.run).update(leased_until=None, **changes)
 
     def end(self, state: State, problem: str = "") -> None:
         """Close the run; `problem` says what was wrong, in words for people."""
-        changes: dict[str, Any] = {"problem": problem[:300]} if problem else {}
+        changes: dict[str, Any] = {"problem": (problem or self.noted())[:300]}
         self.let_go(
             state=state,
             finished_at=self.clock(),
@@ -120,21 +139,29 @@ def _is_whole_due(connection_id: int, at: datetime) -> bool:
     return not lately.exists()
 
 
-def begin_due(*, at: datetime) -> list[int]:
+def begin_due(*, at: datetime, parts: Parts | None = None) -> list[int]:
     """Start the looks that the schedule asks for; ids of all runs that are due.
+
+    With `parts` an account whose look can't be started is one of them that failed.
 
     At Paddle and Vivoldi there is nothing to see before something was published there;
     LINE lists coupons that were made in its own manager, too.
     """
+    begun = parts or Parts()
     for connection in _unseen(at):
-        begin(connection, at=at)
+        begun.run(begin, connection, at=at)
+    if parts is None:
+        begun.end()
     free = Q(leased_until=None) | Q(leased_until__lt=at)
     due = Run.objects.filter(free, state=State.RUNNING, next_try_at__lte=at)
     return list(due.order_by("next_try_at").values_list("pk", flat=True))
 
 
 def _unseen(at: datetime) -> list[Connection]:
-    """Active accounts without a look since SYNC_EVERY."""
+    """Active accounts without a look since SYNC_EVERY.
+
+    Without their secrets: one that can't be read would hide all the others.
+    """
     lately = Run.objects.filter(started_at__gt=at - settings.SYNC_EVERY)
     running = Run.objects.filter(state=State.RUNNING)
     rested = Q(resting_until=None) | Q(resting_until__lte=at)
@@ -144,6 +171,7 @@ def _unseen(at: datetime) -> list[Connection]:
         .filter(Q(provider=Connection.Provider.LINE) | Q(pk__in=ours))
         .exclude(pk__in=lately.values("connection_id"))
         .exclude(pk__in=running.values("connection_id"))
+        .defer(*SECRETS)
         .order_by("pk")
     )
 

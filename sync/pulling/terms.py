@@ -21,7 +21,8 @@ from sync.options import options_from
 from sync.ports.line import compared, flat
 from sync.ports.port import shown
 from sync.publishing.terms import expressible_of, terms_of
-from sync.pulling.differences import STILL_THERE, Found, Seen, end, note
+from sync.pulling import spent
+from sync.pulling.differences import SPENT, STILL_THERE, Found, Seen, end, note
 from sync.pulling.runs import Held
 from sync.pulling.storing import together
 
@@ -42,18 +43,25 @@ def begin(held: Held) -> None:
 def _end_closed(held: Held) -> None:
     """What differed about a publication that is closed by now doesn't matter any more.
 
-    But for coupons that people can use all the same.
+    But for coupons that people can use all the same. Spent codes go with all others
+    once it is being closed.
     """
-    closed = Difference.objects.filter(
+    closed = Q(publication__state=Publication.State.CLOSED) & ~Q(field=STILL_THERE)
+    closing = Q(publication__state=Publication.State.CLOSING, field=SPENT)
+    over = Difference.objects.filter(
+        closed | closing,
         publication__connection_id=held.run.connection_id,
-        publication__state=Publication.State.CLOSED,
         ended_at=None,
-    ).exclude(field=STILL_THERE)
-    end(list(closed.values_list("pk", flat=True)[:MOST]), how=OVER, at=held.clock())
+    )
+    end(list(over.values_list("pk", flat=True)[:MOST]), how=OVER, at=held.clock())
 
 
 def work(held: Held, ends: float) -> bool:
     """Compare publications until `ends` (monotonic); True when all have been."""
+    return _compare(held, ends) and spent.work(held, ends)
+
+
+def _compare(held: Held, ends: float) -> bool:
     while True:
         after = held.run.cursor.get("after", 0)
         rows = to_compare(held.run).filter(pk__gt=after).order_by("pk")

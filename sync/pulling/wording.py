@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
@@ -11,6 +12,7 @@ from sync.pulling.differences import (
     DOUBTFUL,
     MIRRORED,
     MISSING,
+    SPENT,
     STILL_THERE,
 )
 from sync.pulling.terms import IMPOSSIBLE
@@ -30,12 +32,12 @@ STATES = {
     MISSING: (
         gettext_lazy("Coupon"),
         gettext_lazy("published"),
-        gettext_lazy("not there any more"),
+        gettext_lazy("missing"),
     ),
     CLOSED: (
         gettext_lazy("State"),
         gettext_lazy("running"),
-        gettext_lazy("closed there by somebody"),
+        gettext_lazy("closed by somebody"),
     ),
     STILL_THERE: (
         gettext_lazy("State"),
@@ -91,10 +93,10 @@ FIELDS: dict[str, object] = {
     "minimum_threshold": gettext_lazy("Minimum spend"),
     "recurring": gettext_lazy("Renewals"),
     "product_ids": gettext_lazy("Products"),
-    "coupon_type": gettext_lazy("Kind"),
+    "coupon_type": gettext_lazy("What it is for"),
     "group": gettext_lazy("Group"),
     "onsiteYn": gettext_lazy("Button on its page"),
-    "url": gettext_lazy("Button"),
+    "url": gettext_lazy("Button's link"),
     "color": gettext_lazy("Text colour"),
     "background": gettext_lazy("Background colour"),
     IMPOSSIBLE: gettext_lazy("Campaign"),
@@ -107,13 +109,40 @@ def wording_of(difference: Difference) -> Wording:
     if field in STATES:
         name, ours, theirs = STATES[field]
         return Wording(str(name), str(ours), str(theirs), _note(field))
+    if field == SPENT:
+        said = spent_words(difference.ours)
+        return Wording(_("Spent codes"), said, _("still usable"), _note(field))
     known = str(FIELDS.get(field, field))
     if field == IMPOSSIBLE:
         return Wording(known, difference.ours, _("as it was published"))
     return Wording(known, difference.ours or "–", difference.theirs or "–")
 
 
+def spent_words(value: str) -> str:
+    """`void:120 used:35` as "120 void, 35 used"; what can't be read stays as it is."""
+    said = []
+    for part in value.split():
+        kind, _colon, number = part.partition(":")
+        if kind not in KINDS or not number.isdecimal():
+            return value
+        count = number_format(int(number), force_grouping=True)
+        said.append(str(KINDS[kind]) % {"count": count})
+    return ", ".join(said)
+
+
+KINDS = {
+    "void": gettext_lazy("%(count)s void"),
+    "used": gettext_lazy("%(count)s used"),
+    "revoked": gettext_lazy("%(count)s revoked"),
+}
+
+
 def _note(field: str) -> str:
+    if field == SPENT:
+        return _(
+            "Nobody may use these codes any more, but the provider doesn't know that: "
+            "they can still be used there."
+        )
     if field == MIRRORED:
         return _(
             "Vivoldi was told that it had been used, and has no way to take a use back. "

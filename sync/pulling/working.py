@@ -146,7 +146,8 @@ def _stumble(
         _fail(held, words)
         return None
     wait = _wait_after(failures)
-    return _leave(held, wait, failures=failures, problem=words[:300])
+    held.stumble(words, next_try_at=held.clock() + wait)
+    return wait
 
 
 def _slow_down(held: Held, connection: Connection) -> None:
@@ -161,8 +162,8 @@ def _wait_after(failures: int) -> timedelta:
     return timedelta(seconds=seconds * random.uniform(1, 1.25))  # noqa: S311
 
 
-def _leave(held: Held, wait: timedelta, **changes: object) -> timedelta:
-    held.let_go(next_try_at=held.clock() + wait, **changes)
+def _leave(held: Held, wait: timedelta) -> timedelta:
+    held.let_go(next_try_at=held.clock() + wait)
     return wait
 
 

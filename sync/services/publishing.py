@@ -9,7 +9,8 @@ from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
-from django.db.models import Sum
+from django.db.models import Exists, OuterRef, Sum
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -17,7 +18,7 @@ from campaigns.models import Campaign
 from connections.models import SECRETS, Connection
 from deliveries.models import Delivery
 from deliveries.services import cancel_native
-from serials.services import ready_batches
+from serials.models import Batch, Serial
 from serials.waking import nudge
 from stores.naming import name_of
 from sync.errors import SyncError
@@ -31,6 +32,7 @@ from sync.options import (
 )
 from sync.publishing.retrying import ask_again
 from sync.publishing.settling import count, locked
+from sync.publishing.spending import usable_again
 from sync.publishing.terms import terms_of, unchangeable
 from sync.tasks import publish_prepare, publish_work
 
@@ -73,19 +75,19 @@ def publish(
 ) -> Publication:
     """Publish a campaign at an account; the same nonce is the same publication.
 
-    The pre-flight is made again and its terms are fixed here; rows and requests come
-    from workers. Raises SyncError: impossible (with the pre-flight's words), already,
-    campaign_draft, campaign_paused, campaign_ended, connection_paused, wrong_options,
-    password_missing, gone.
+    The pre-flight is made again and its terms are fixed here, behind the campaign's lock:
+    whoever saves it waits, or is waited for. Rows and requests come from workers. Raises
+    SyncError: impossible (with the pre-flight's words), already, campaign_draft,
+    campaign_paused, campaign_ended, connection_paused, wrong_options, password_missing,
+    gone.
     """
     earlier = Publication.objects.filter(nonce=nonce).first()
     if earlier is not None:
         return earlier
-    now = clock()
-    new = _new(campaign_id, connection_id, options, by, nonce, now)
     try:
-        _check_free(new)
         with transaction.atomic():
+            new, now = _new(campaign_id, connection_id, options, by, nonce, clock)
+            _check_free(new)
             new.save(force_insert=True)
             _note(new, Step.Kind.PUBLISHED, by, now)
             _wake(new.pk)
@@ -104,12 +106,14 @@ def _new(
     options: Options,
     by: User | None,
     nonce: UUID,
-    now: datetime,
-) -> Publication:
-    """A publication that may be saved, its terms fixed; without a transaction."""
-    campaign = Campaign.objects.filter(pk=campaign_id).first()
-    found = Connection.objects.defer(*SECRETS).filter(pk=connection_id)
-    connection = found.first()
+    clock: Clock,
+) -> tuple[Publication, datetime]:
+    """A publication that may be saved, and when its terms were fixed.
+
+    Its campaign is locked until the commit.
+    """
+    campaign, connection = _locked_campaign(campaign_id), _account(connection_id)
+    now = clock()
     if campaign is None or connection is None:
         raise SyncError(
             "gone", _("The campaign or the account was deleted. Start again.")
@@ -118,7 +122,7 @@ def _new(
     _check_connection(connection)
     _check_options(campaign, connection, options)
     own = options if isinstance(options, VivoldiOptions) else VivoldiOptions()
-    return Publication(
+    new = Publication(
         campaign=campaign,
         connection=connection,
         terms=terms_of(campaign, connection, options, at=now),
@@ -128,6 +132,18 @@ def _new(
         nonce=nonce,
         created_by=by,
     )
+    return new, now
+
+
+def _locked_campaign(campaign_id: int) -> Campaign | None:
+    """The campaign, after a publication's lock where there is one: what is read of it
+    until the commit belongs together, and nobody sends terms that are older."""
+    rows = Campaign.objects.select_for_update(no_key=True, of=("self",))
+    return rows.filter(pk=campaign_id).first()
+
+
+def _account(connection_id: int) -> Connection | None:
+    return Connection.objects.defer(*SECRETS).filter(pk=connection_id).first()
 
 
 def _check_campaign(campaign: Campaign) -> None:
@@ -236,14 +252,38 @@ def top_up(
 
 
 def newcomers(publication: Publication) -> int:
-    """About how many serials of ready batches a `top_up` would publish."""
+    """About how many serials a `top_up` would publish."""
     if publication.connection.provider == Provider.LINE or not publication.prepared_at:
         return 0
-    batches = ready_batches(publication.campaign_id)
-    stock = sum(
-        1 if batch.is_fixed else batch.total - batch.voided for batch in batches
-    )
-    return max(stock - publication.total, 0)
+    ready = Batch.objects.filter(
+        campaign=publication.campaign_id, state=Batch.State.READY
+    ).alias(since=Coalesce("ready_at", "created_at"))
+    new = list(ready.filter(since__gt=publication.created_at))
+    # Most have none, and then nobody need read the history.
+    if new:
+        new = list(ready.filter(since__gt=_pressed_at(publication)))
+    count = sum(_unpublished(publication, batch) for batch in new)
+    return count + usable_again(publication)
+
+
+def _pressed_at(publication: Publication) -> datetime:
+    """When somebody last asked for all its serials to be published."""
+    presses = Step.objects.filter(publication=publication, kind=Step.Kind.PUBLISHED)
+    last = presses.order_by("-pk").values_list("at", flat=True).first()
+    return last or publication.created_at
+
+
+def _unpublished(publication: Publication, batch: Batch) -> int:
+    """How many of its codes have no row: counted where it came beside the walk, of
+    which nobody knows how far it was by then."""
+    since, prepared_at = batch.ready_at or batch.created_at, publication.prepared_at
+    if prepared_at is not None and since > prepared_at:
+        return 1 if batch.is_fixed else batch.total - batch.voided
+    rows = RemoteCoupon.objects.filter(publication=publication)
+    if batch.is_fixed:
+        return int(not rows.filter(batch=batch).exists())
+    serials = Serial.objects.filter(batch=batch).exclude(state=Serial.State.VOID)
+    return serials.filter(~Exists(rows.filter(serial=OuterRef("pk")))).count()
 
 
 @transaction.atomic
@@ -262,6 +302,7 @@ def _close(found: Publication) -> None:
         pause_reason="",
         leased_until=None,
         is_changing=False,
+        is_clearing=False,
     )
     if found.connection.provider == Provider.LINE:
         for coupon_id in _ids_at_line(found):
@@ -288,11 +329,9 @@ def send_terms(
             "cannot_change",
             _("LINE's coupons can't be changed: close it and make it again."),
         )
-    now = clock()
-    options = options_from(seen.connection.provider, seen.options)
-    terms = terms_of(seen.campaign, seen.connection, options, at=now)
     with transaction.atomic():
         found = _locked(publication_id, (State.OPEN,))
+        now, terms = _terms_now(found, seen.connection, clock)
         _check_change(found, terms)
         # Its lease stays: a group's update that is under way must not come last.
         Publication.objects.filter(pk=found.pk).update(
@@ -305,6 +344,19 @@ def send_terms(
         )
         _note(found, Step.Kind.CHANGED, by, now, fields=fields)
         _wake(found.pk)
+
+
+def _terms_now(
+    found: Publication, connection: Connection, clock: Clock
+) -> tuple[datetime, dict[str, Any]]:
+    """What the campaign of a locked publication says; computed before the lock, it could
+    be older than what another press has sent meanwhile."""
+    campaign = _locked_campaign(found.campaign_id)
+    if campaign is None:
+        raise _wrong_state()
+    now = clock()
+    options = options_from(connection.provider, found.options)
+    return now, terms_of(campaign, connection, options, at=now)
 
 
 def _check_change(found: Publication, terms: dict[str, Any]) -> None:
@@ -338,11 +390,12 @@ def replace(
     earlier = Publication.objects.filter(nonce=nonce).first()
     if earlier is not None:
         return earlier
-    now, seen = clock(), _found(publication_id)
-    new = _new(seen.campaign_id, seen.connection_id, options, by, nonce, now)
     try:
         with transaction.atomic():
             old = _locked(publication_id, (State.OPEN,))
+            new, now = _new(
+                old.campaign_id, old.connection_id, options, by, nonce, clock
+            )
             _close(old)
             new.replaces = old
             new.save(force_insert=True)

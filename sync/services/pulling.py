@@ -21,17 +21,30 @@ from sync.models import Difference, Publication, RemoteCoupon, Run, Step
 from sync.options import VISIBILITIES, LineOptions
 from sync.ports.choosing import rate_of
 from sync.ports.line import flat
+from sync.publishing import amending
+from sync.publishing.settling import locked
+from sync.publishing.spending import ask_back
 from sync.pulling import differences, mending, runs
 from sync.pulling.comparing import USED_THERE
 from sync.pulling.differences import Seen
 from sync.pulling.line import CLOSED, terms_of
-from sync.pulling.mending import ACCEPT, AGAIN, CLOSE, GONE, REPLACE, SEND, USED, Action
+from sync.pulling.mending import (
+    ACCEPT,
+    AGAIN,
+    CLEAR,
+    CLOSE,
+    GONE,
+    REPLACE,
+    SEND,
+    USED,
+    Action,
+)
 from sync.pulling.planning import budget
 from sync.pulling.storing import step_of
 from sync.pulling.terms import look_again
 from sync.pulling.wording import Wording, wording_of
 from sync.services import publishing
-from sync.tasks import publish_work, pull
+from sync.tasks import publish_prepare, publish_work, pull
 from sync.uses import known_uses, note_count
 
 __all__ = [
@@ -51,6 +64,7 @@ Provider = Connection.Provider
 # What a difference that was mended so ended by.
 HOW = {SEND: "sent", REPLACE: "replaced", AGAIN: "again", CLOSE: "closed"}
 HOW |= {USED: "used", GONE: "gone", ACCEPT: differences.ACCEPTED}
+HOW |= {CLEAR: "taken_back"}
 # The same press of Replace is the same new publication.
 NONCES = UUID("3f0b6f3e-6a39-4c0e-9a57-1f4f8a7d2c64")
 
@@ -121,6 +135,7 @@ def mend(
     Raises SyncError: ended (somebody was quicker), not_possible, and whatever the
     action itself is refused with.
     """
+    _lock_owner(difference_id)
     found = (
         Difference.objects.select_for_update(of=("self",))
         .select_related("coupon", "publication__connection", "publication__campaign")
@@ -138,6 +153,16 @@ def mend(
     )
     Step.objects.create(**_mended(found, action, by, at))
     _do(found, action, by, clock)
+
+
+def _lock_owner(difference_id: int) -> None:
+    """Publication, coupon, difference: the order in which looks and workers lock them."""
+    seen = Difference.objects.filter(pk=difference_id).first()
+    if seen is None:
+        return
+    locked([seen.publication_id])
+    coupons = RemoteCoupon.objects.select_for_update().filter(pk=seen.coupon_id or 0)
+    coupons.values("pk").first()
 
 
 def _mended(found: Difference, action: str, by: User, at: datetime) -> dict[str, Any]:
@@ -166,6 +191,8 @@ def _do(found: Difference, action: str, by: User, clock: Clock) -> None:
         raise SyncError("not_possible", _("It belongs to no campaign any more."))
     if action == REPLACE:
         _replace(found, publication, by, clock)
+    elif action == CLEAR:
+        _clear(publication)
     elif coupon is None:
         publishing.send_terms(publication.pk, by=by, clock=clock)
         look_again(publication, clock())
@@ -175,6 +202,11 @@ def _do(found: Difference, action: str, by: User, clock: Clock) -> None:
         _do_one(coupon, found.field, action, clock)
         account = coupon.connection_id
         transaction.on_commit(lambda: nudge(publish_work, account), robust=True)
+
+
+def _clear(publication: Publication) -> None:
+    ask_back(publication.pk)
+    transaction.on_commit(lambda: nudge(publish_prepare, publication.pk), robust=True)
 
 
 def _replace(
@@ -192,17 +224,17 @@ def _replace(
 def _do_one(coupon: RemoteCoupon, field: str, action: str, clock: Clock) -> None:
     at = clock()
     if action == SEND:
-        mending.send_again(coupon, at)
+        amending.send_again(coupon, at)
     elif action == CLOSE:
-        mending.take_back_again(coupon, at)
+        amending.take_back_again(coupon, at)
     elif action == AGAIN:
-        mending.make_again(coupon, at)
+        amending.make_again(coupon, at)
     elif action == USED:
         _count_last_use(coupon, clock)
     elif field == differences.DOUBTFUL:
         _lose(coupon, at)
     else:
-        mending.give_up(coupon, at)
+        amending.give_up(coupon, at)
 
 
 def _count_last_use(coupon: RemoteCoupon, clock: Clock) -> None:

@@ -112,9 +112,9 @@ def take_vivoldi_webhook(
         call = vivoldi_webhook.envelope_of(headers, raw)
     except Unreadable:
         raise WebhookRefused(403, "unreadable", connection.pk) from None
-    _check_vivoldi(call, connection, at)
+    base = _check_vivoldi(call, connection, at)
     try:
-        event = vivoldi_webhook.parse(call)
+        event = vivoldi_webhook.parse(call, base)
     except Unreadable:
         raise WebhookRefused(400, "unreadable", connection.pk) from None
     payload = {"number": event.number, "told": event.kept}
@@ -124,18 +124,20 @@ def take_vivoldi_webhook(
 
 def _check_vivoldi(
     call: vivoldi_webhook.Envelope, connection: Connection, at: datetime
-) -> None:
-    """Refuse what Vivoldi has not sent just now, whole."""
+) -> vivoldi_webhook.Base:
+    """Refuse what Vivoldi has not sent just now, whole; what its signature binds."""
     secrets = connection.secrets_at(at)
     if not secrets:
         connection.note_failures(0, _no_secret(), at=at)
         raise WebhookRefused(403, "no_secret", connection.pk)
     if not vivoldi_webhook.is_whole(call):
         raise WebhookRefused(403, "digest", connection.pk)
-    if not vivoldi_webhook.is_signed(call, secrets):
+    base = vivoldi_webhook.signed_base(call, secrets)
+    if base is None:
         raise WebhookRefused(403, "signature", connection.pk)
     if not vivoldi_webhook.is_timely(call, at=at):
         raise WebhookRefused(403, "time", connection.pk)
+    return base
 
 
 def _called(provider: Connection.Provider, hook_key: str) -> Connection:

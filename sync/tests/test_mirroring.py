@@ -8,12 +8,14 @@ from django.utils import timezone
 
 from coupons.models import Verification
 from coupons.services import undo, verify, verify_elsewhere
+from sync.errors import SyncError
 from sync.mirroring import YOUNG, mirror
 from sync.models import Difference, Mirror, Publication, RemoteCoupon, Use
 from sync.options import VivoldiOptions
 from sync.processing import work_off
 from sync.pulling.differences import Seen, note
 from sync.pulling.wording import wording_of
+from sync.services.publishing import retry
 from sync.services.pulling import actions_for
 from sync.tests.publishing import an_offer, running_accounts
 from sync.tests.uses_helpers import make_vivoldi, publish
@@ -288,3 +290,53 @@ def test_a_scan_at_a_till_is_a_use_at_vivoldi_once(settings, live_server):
     use = Use.objects.get()
     assert (use.source, use.key[:6]) == ("mirror", "event:")
     assert Verification.objects.count() == 1
+
+
+def test_what_vivoldi_refused_to_be_told_of_is_no_difference(rows):
+    """Nothing was counted there, so nothing differs when it is taken back here."""
+    verification = verified(rows["AAAA1111"])
+    mirror()
+    RemoteCoupon.objects.filter(remote_id="AAAA1111").update(
+        errand="",
+        next_try_at=None,
+        own={"untold": True},
+        detail="The password is wrong.",
+    )
+
+    take_back(verification)
+    mirror()
+
+    assert not open_differences().exists()
+
+
+def test_a_difference_of_what_was_never_told_ends(rows):
+    """As an earlier release left them."""
+    verification = verified(rows["AAAA1111"])
+    mirror()
+    told(rows["AAAA1111"])
+    take_back(verification)
+    mirror()
+    assert open_differences().exists()
+
+    RemoteCoupon.objects.filter(remote_id="AAAA1111").update(own={"untold": True})
+    mirror()
+
+    assert not open_differences().exists()
+
+
+def test_a_refused_use_that_was_undone_is_not_told_again(rows):
+    verification = verified(rows["AAAA1111"])
+    mirror()
+    row = RemoteCoupon.objects.filter(remote_id="AAAA1111")
+    row.update(
+        errand="",
+        next_try_at=None,
+        own={"untold": True},
+        detail="The password is wrong.",
+    )
+    take_back(verification)
+
+    with pytest.raises(SyncError, match="nothing"):
+        retry(row.get().publication_id, by=make_user())
+
+    assert row.get().errand == ""

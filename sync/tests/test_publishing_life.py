@@ -11,9 +11,9 @@ from serials.services import void_one
 from sync.errors import SyncError
 from sync.models import Publication, RemoteCoupon, Step
 from sync.options import LineOptions, PaddleOptions, VivoldiOptions
+from sync.publishing.amending import take_back_again
 from sync.publishing.preparing import prepare
 from sync.publishing.walking import walk
-from sync.pulling.mending import take_back_again
 from sync.services.publishing import (
     close,
     newcomers,

@@ -542,7 +542,7 @@ def test_words_name_the_field_and_what_each_side_says(line):
     publication = make_publication(line.connection, make_campaign())
     at = line.clock()
     for field, words in {
-        "missing": ("Coupon", "published", "not there any more"),
+        "missing": ("Coupon", "published", "missing"),
         "endTimestamp": ("Ends", "1", "–"),
         "somethingNew": ("somethingNew", "1", "–"),
     }.items():

@@ -1,5 +1,7 @@
 """Vivoldi's webhooks on their way in. How they are signed is unconfirmed."""
 
+import hashlib
+import hmac
 import json
 import time
 
@@ -9,6 +11,7 @@ from django.utils import timezone
 
 from coupons.models import Verification
 from sandbox.testing import start_sandbox
+from sandbox.vivoldi.uses import signed_text
 from sync.models import InboundEvent, Use
 from sync.processing import work_off
 from sync.tests.uses_helpers import make_vivoldi, post_vivoldi, publish
@@ -30,7 +33,7 @@ def test_a_signed_event_is_stored_once_and_without_the_password(client, account)
 
     event = InboundEvent.objects.get()
     assert answers == [200, 200]
-    assert (event.event_id, event.kind) == ("e1", "coupon.none")
+    assert (event.event_id[:5], event.kind) == ("body:", "coupon.none")
     assert event.payload["number"] == "ABCDEF12"
     assert "913377" not in json.dumps(event.payload)
 
@@ -51,6 +54,90 @@ def test_a_signed_event_is_stored_once_and_without_the_password(client, account)
 def test_what_is_forged_or_cut_is_refused_and_not_stored(client, account, changed):
     assert post_vivoldi(client, account, "ABCDEF12", **changed).status_code == 403
     assert not InboundEvent.objects.exists()
+
+
+def signed_call(account, body, base, *, event_id, request_id="r1", at=None):
+    """A call as Vivoldi may sign it; `base` is the sandbox's name for the way."""
+    timestamp = str(int((at or time.time()) * 1000))
+    text = signed_text(base, timestamp, f"{request_id}.{event_id}", body)
+    signature = hmac.new(account.secret.encode(), text, hashlib.sha256).hexdigest()
+    return {
+        "X-Vivoldi-Request-Id": request_id,
+        "X-Vivoldi-Event-Id": event_id,
+        "X-Vivoldi-Resource-Type": "COUPON",
+        "X-Vivoldi-Action-Type": "NONE",
+        "X-Vivoldi-Timestamp": timestamp,
+        "X-Content-SHA256": hashlib.sha256(body).hexdigest(),
+        "X-Vivoldi-Signature": f"t={timestamp},v1={signature},alg=hmac-sha256",
+    }
+
+
+def post(client, account, body, headers):
+    return client.post(
+        reverse("hooks:vivoldi", args=[account.hook_key]),
+        data=body,
+        content_type="application/json",
+        headers=headers,
+    ).status_code
+
+
+BODY = json.dumps({"cpnNo": "ABCDEF12", "useCnt": 1}).encode()
+WAYS = pytest.mark.parametrize(
+    ("base", "answer"),
+    [("timestamp.body", 200), ("timestamp.hash", 200), ("timestamp.ids.hash", 403)],
+)
+
+
+@WAYS
+def test_the_same_signed_bytes_under_another_id_count_once(
+    client, account, base, answer
+):
+    """A replay within the minutes that a call is good for."""
+    publish(account, ["ABCDEF12"])
+    headers = signed_call(account, BODY, base, event_id="e1")
+
+    first = post(client, account, BODY, headers)
+    replays = [
+        post(client, account, BODY, {**headers, "X-Vivoldi-Event-Id": f"other-{n}"})
+        for n in range(3)
+    ]
+    work_off()
+
+    assert (first, set(replays)) == (200, {answer})
+    assert InboundEvent.objects.count() == 1
+    assert Use.objects.get().count == 1
+
+
+@WAYS
+def test_a_second_try_with_a_time_of_its_own_counts_once(client, account, base, answer):
+    del answer
+    publish(account, ["ABCDEF12"])
+    for seconds, request_id in ((0, "r1"), (30, "r2")):
+        headers = signed_call(
+            account,
+            BODY,
+            base,
+            event_id="e1",
+            request_id=request_id,
+            at=time.time() - 60 + seconds,
+        )
+        assert post(client, account, BODY, headers) == 200
+    work_off()
+
+    assert Use.objects.get().count == 1
+
+
+@WAYS
+def test_another_use_has_another_body_and_counts(client, account, base, answer):
+    del answer
+    publish(account, ["ABCDEF12"])
+    for count in (1, 2):
+        body = json.dumps({"cpnNo": "ABCDEF12", "useCnt": count}).encode()
+        headers = signed_call(account, body, base, event_id=f"e{count}")
+        assert post(client, account, body, headers) == 200
+    work_off()
+
+    assert Use.objects.count() == 2
 
 
 @pytest.mark.parametrize("off", [-3600, 3600])
@@ -135,4 +222,8 @@ def test_a_use_in_the_sandbox_verifies_the_coupon_here(
     work_off()
     verification = Verification.objects.get()
     assert (verification.coupon, verification.way) == (coupon, "vivoldi")
-    assert Use.objects.get().key == f"event:{event_id}"
+    key = Use.objects.get().key
+    if base == "timestamp.ids.hash":
+        assert key == f"event:{event_id}"
+    else:  # nothing that was signed has the id in it
+        assert key.startswith("event:body:")
