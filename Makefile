@@ -34,7 +34,7 @@ bench: dev ## every figure in the README's table (about 20 minutes, on PostgreSQ
 chaos: dev ## kill everything while 10,000 messages go out (about 6 minutes); ARGS="--seed 1"
 	$(BIN) -m testing.chaos $(ARGS)
 
-shot: dev ## draw the README's screenshot and the gallery anew (about 5 minutes)
+shot: dev ## draw the README's screenshot and the gallery anew (about 7 minutes)
 	$(BIN) -m testing.shots
 
 messages: dev ## find the texts to translate and compile what is translated

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.http import HttpRequest
-from django.urls import reverse_lazy
+from django.urls import reverse, reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
 # Group -> its links: title, icon, model's admin name, permission to see it.
@@ -85,6 +85,9 @@ GROUPS: list[tuple[Any, list[tuple[Any, str, str, str]]]] = [
     ),
 ]
 
+# Of a link that stands for every page of its app: the app.
+WHOLE_APPS = {"sync_publication": "sync"}
+
 
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     """Groups of links, each shown to whom may see what it leads to."""
@@ -95,6 +98,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
                 "title": name,
                 "icon": icon,
                 "link": reverse_lazy(f"admin:{model}_changelist"),
+                **_active(request, model),
             }
             for name, icon, model, permission in links
             if request.user.has_perm(permission)
@@ -102,3 +106,11 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
         if items:
             shown.append({"title": title, "separator": True, "items": items})
     return shown
+
+
+def _active(request: HttpRequest, model: str) -> dict[str, bool]:
+    """Whether the link is marked as where one is; empty: on its own pages alone."""
+    if model not in WHOLE_APPS:
+        return {}
+    pages = reverse("admin:app_list", args=[WHOLE_APPS[model]])
+    return {"active": request.path.startswith(pages)}

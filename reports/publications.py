@@ -102,7 +102,8 @@ class Card:
         if self.publication.state == State.CLOSING:
             return not self.is_stuck
         is_prepared = self.publication.prepared_at is not None
-        return not is_prepared or self.publication.is_changing or bool(self.errands)
+        is_told = self.publication.is_changing or self.publication.is_clearing
+        return not is_prepared or is_told or bool(self.errands)
 
     @property
     def replaced(self) -> Publication | None:
@@ -201,6 +202,12 @@ def coupon_state(coupon: RemoteCoupon, at: datetime) -> tuple[str, Words]:
     """What has become of a coupon by the provider's word and the clock."""
     derived = derived_state(coupon, at)
     return DERIVED_COLOURS.get(derived, "default"), derived.label
+
+
+def is_lost(coupon: RemoteCoupon | None, at: datetime) -> bool:
+    """Whether it is over or gone there, though not by us."""
+    over = (Derived.CLOSED_ELSEWHERE, Derived.MISSING)
+    return coupon is not None and derived_state(coupon, at) in over
 
 
 def label_of(card: Card, at: datetime) -> tuple[str, Words]:

@@ -8,9 +8,10 @@ from django.db.models import QuerySet
 from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from connections.models import SECRETS
+from reports.difference_words import label_of, readable
 from stores.naming import name_of
 from sync.models import Difference, Publication, Step, Use
 from sync.pulling.wording import FIELDS, wording_of
@@ -54,10 +55,23 @@ DEFERRED = (
 def told(step: Step) -> Told:
     return Told(
         step,
-        what=Kind(step.kind).label,
+        what=KINDS.get(step.kind) or Kind(step.kind).label,
         details=details_of(step),
         who=name_of(step.by),
     )
+
+
+# Where the row's own word is too short for a reader who has not seen it happen.
+KINDS: dict[str, str | Promise] = {
+    Kind.PREPARED: gettext_lazy("made ready"),
+    Kind.CHANGED: gettext_lazy("changes sent"),
+    Kind.LET_GO: gettext_lazy("let go"),
+    Kind.VANISHED: gettext_lazy("no longer there"),
+    Kind.TOLD: gettext_lazy("its state there has changed"),
+    Kind.DIFFERS: gettext_lazy("a difference was seen"),
+    Kind.MENDED: gettext_lazy("a difference was settled"),
+    Kind.REFUNDED: gettext_lazy("refunded there"),
+}
 
 
 def details_of(step: Step) -> str:
@@ -66,8 +80,8 @@ def details_of(step: Step) -> str:
     parts = [
         _how_many(facts),
         _which(step, facts),
-        _change(facts),
-        _told(facts),
+        _change(step, facts),
+        _told(step, facts),
         _use(facts),
         str(facts.get("campaign") or ""),
         str(facts.get("reason") or facts.get("detail") or ""),
@@ -83,7 +97,7 @@ def _how_many(facts: dict[str, Any]) -> str:
     if refused := _number(facts, "refused"):
         parts.append(_("%(count)s refused") % {"count": _digits(refused)})
     if facts.get("more"):
-        parts.append(_("serials that have come since"))
+        parts.append(_("the new serials"))
     return ", ".join(parts)
 
 
@@ -107,42 +121,65 @@ def _which(step: Step, facts: dict[str, Any]) -> str:
     return str(title or name)
 
 
-def _change(facts: dict[str, Any]) -> str:
+def _change(step: Step, facts: dict[str, Any]) -> str:
     if "field" in facts:
-        return _difference(facts)
+        return _difference(step, facts)
     if isinstance(facts.get("fields"), list):
-        return ", ".join(field_name(str(field)) for field in facts["fields"])
+        provider = step.connection.provider
+        return ", ".join(field_name(str(one), provider) for one in facts["fields"])
     if "is_there" in facts:
         return _("it is there") if facts["is_there"] else _("it is not there")
     return ""
 
 
-def _difference(facts: dict[str, Any]) -> str:
+def _difference(step: Step, facts: dict[str, Any]) -> str:
     known = {name: str(facts.get(name) or "") for name in ("field", "ours", "theirs")}
-    words = wording_of(Difference(**known))
-    said = _("%(field)s: %(ours)s here, %(theirs)s there") % {
+    words = readable(
+        wording_of(Difference(**known)),
+        known["field"],
+        step.connection.provider,
+        step.publication,
+    )
+    said = _("%(field)s: here “%(ours)s”, there “%(theirs)s”.") % {
         "field": words.field,
         "ours": words.ours,
         "theirs": words.theirs,
     }
     how = HOW_WORDS.get(str(facts.get("how") or ""), "")
-    return f"{said} · {how}" if how else said
+    return f"{said} {how}" if how else said
 
 
-def _told(facts: dict[str, Any]) -> str:
+def _told(step: Step, facts: dict[str, Any]) -> str:
+    if step.kind == Kind.VANISHED:  # how it was before says nothing any more
+        return ""
+    told = str(facts.get("told") or "")
     if facts.get("was"):
+        was = str(facts["was"])
         return _("from %(was)s to %(told)s") % {
-            "was": facts["was"],
-            "told": facts.get("told") or "–",
+            "was": STATES_THERE.get(was, was),
+            "told": STATES_THERE.get(told, told) or "–",
         }
-    return str(facts.get("told") or "")
+    return str(STATES_THERE.get(told, told))
+
+
+# LINE's words, and ours for what Vivoldi's noes mean.
+STATES_THERE: dict[str, str | Promise] = {
+    "DRAFT": gettext_lazy("draft"),
+    "RUNNING": gettext_lazy("running"),
+    "CLOSED": gettext_lazy("closed"),
+    "USED": gettext_lazy("used up"),
+    "REFUSED": gettext_lazy("used or deleted there"),
+}
 
 
 def _use(facts: dict[str, Any]) -> str:
     """How a use became known, and what came of it here."""
     parts = [
-        str(kind(found).label)
-        for name, kind in (("source", Use.Source), ("outcome", Use.Outcome))
+        str(words.get(found) or kind(found).label)
+        for name, kind, words in (
+            ("source", Use.Source, SOURCES),
+            ("outcome", Use.Outcome, OUTCOMES),
+        )
         if (found := facts.get(name)) in kind.values
     ]
     count = facts.get("count")
@@ -151,23 +188,38 @@ def _use(facts: dict[str, Any]) -> str:
         parts.insert(0, words % {"count": _digits(count)})
     if order := facts.get("order"):
         parts.append(_("order %(order)s") % {"order": order})
+    if facts.get("is_whole") is False:
+        parts.append(_("a part of its price"))
     return ", ".join(parts)
+
+
+SOURCES: dict[str, str | Promise] = {
+    Use.Source.WEBHOOK: gettext_lazy("told by the provider at once"),
+    Use.Source.COUNT: gettext_lazy("found in the provider's number of uses"),
+    Use.Source.MIRROR: gettext_lazy("told to the provider by us"),
+}
+OUTCOMES: dict[str, str | Promise] = {
+    Use.Outcome.VERIFIED: gettext_lazy("its coupon is verified by that"),
+    Use.Outcome.VOID: gettext_lazy("nobody had got its serial, which is void now"),
+}
 
 
 # How a difference was settled, besides by itself.
 HOW_WORDS: dict[str, str | Promise] = {
-    "sent": gettext_lazy("ours was sent"),
-    "taken": gettext_lazy("theirs was taken"),
-    "accepted": gettext_lazy("it may be so"),
-    "closed": pgettext_lazy("publication", "taken back"),
-    "replaced": gettext_lazy("closed and made again"),
-    "again": gettext_lazy("published again"),
+    "sent": gettext_lazy("What the campaign says was sent there."),
+    "accepted": gettext_lazy("It was left as it is."),
+    "closed": gettext_lazy("It was taken back."),
+    "replaced": gettext_lazy("It was closed there and made again."),
+    "again": gettext_lazy("It was published again."),
+    "taken_back": gettext_lazy("Those codes are taken back there."),
+    "used": gettext_lazy("Somebody found that it was used there."),
+    "gone": gettext_lazy("It was left out: it is not there."),
 }
 
 
-def field_name(field: str) -> str:
+def field_name(field: str, provider: str = "") -> str:
     """A field in words, or the provider's own name of it."""
-    words = FIELDS.get(field) or NAMES_OF_PARTS.get(field)
+    words = label_of(field, provider) or FIELDS.get(field) or NAMES_OF_PARTS.get(field)
     return str(words) if words else field
 
 

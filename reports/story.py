@@ -14,6 +14,7 @@ from connections.models import SECRETS
 from coupons.errors import MESSAGES
 from coupons.models import Attempt, Coupon, Event, Verification
 from coupons.moments import Moment
+from reports.refunds import refunds_in
 from stores.naming import name_of
 from sync.models import Use
 
@@ -101,7 +102,7 @@ def story_of(coupon: Coupon, *, at: datetime) -> Story:
     newest = list(attempts[: MOST_ATTEMPTS + 1])
     is_cut = len(newest) > MOST_ATTEMPTS
     refusals = map(_refusal, reversed(newest[:MOST_ATTEMPTS]))
-    steps = [*_steps(coupon), *_used_again(coupon), *refusals]
+    steps = [*_steps(coupon), *_at_providers(coupon), *refusals]
     steps.sort(key=lambda step: step.at)  # stable: at one instant, as they were written
     return Story(
         zone=zone,
@@ -186,14 +187,35 @@ def _how(event: Event, verification: Verification | None) -> Words:
     return WAYS.get(event.way, event.way)
 
 
-def _used_again(coupon: Coupon) -> Iterator[Step]:
-    """Uses at providers that came too late to change anything here."""
+def _at_providers(coupon: Coupon) -> Iterator[Step]:
+    """Uses at providers that came too late to change anything here, and refunds."""
     if coupon.serial_id is None:
         return
-    late = (Use.Outcome.KNOWN, Use.Outcome.REVOKED)
-    uses = Use.objects.filter(coupon__serial=coupon.serial_id, outcome__in=late)
+    uses = Use.objects.filter(coupon__serial=coupon.serial_id)
     told = uses.exclude(source=Use.Source.MIRROR).select_related("connection")
-    for use in told.defer(*(f"connection__{name}" for name in SECRETS)).order_by("pk"):
+    rows = list(told.defer(*(f"connection__{name}" for name in SECRETS)).order_by("pk"))
+    yield from _used_again(rows)
+    yield from _refunded(rows)
+
+
+def _refunded(uses: list[Use]) -> Iterator[Step]:
+    accounts = {use.coupon_id: use.connection.name for use in uses}
+    for coupon_id, refunds in refunds_in(uses).items():
+        for refund in refunds:
+            yield Step(
+                at=refund.at,
+                what=_("refunded at %(account)s") % {"account": accounts[coupon_id]},
+                how=refund.words,
+                why=_(
+                    "Nothing was taken back here because of it: that is for you to decide."
+                ),
+                kind="refunded",
+            )
+
+
+def _used_again(uses: list[Use]) -> Iterator[Step]:
+    late = (Use.Outcome.KNOWN, Use.Outcome.REVOKED)
+    for use in (use for use in uses if use.outcome in late):
         what = _("used at %(account)s as well") % {"account": use.connection.name}
         yield Step(
             at=use.seen_at,

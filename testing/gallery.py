@@ -1,4 +1,5 @@
-"""`make shot` draws this too: every page that customers and stores see, to be looked at.
+"""`make shot` draws this too: every page that customers and stores see, the campaign's
+form and the pages about providers, to be looked at.
 
 Each page, in each state and language, on a phone and on a wide screen, in daylight and at
 night, goes to var/gallery/; one sheet of each theme goes into docs/. One part alone:
@@ -9,7 +10,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,11 +20,13 @@ from playwright.sync_api import Browser, FloatRect, Page
 
 from run import ROOT
 from testing.browsing import LAPTOP, PHONE, chromium, open_page
+from testing.gallery_providers import provider_pages, publish_everywhere
 from testing.house import RunningHouse, running_house
 
 FOLDER = ROOT / "var" / "gallery"
 SHEET = ROOT / "docs" / "gallery-{}.png"
-PARTS = ("coupon", "store", "campaign")
+PARTS = ("coupon", "store", "campaign", "provider")
+STAFF = ("campaign", "provider")  # parts whose pages are the back office's
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 SIZES = (PHONE, LAPTOP)
 LANGUAGES = ("en", "ja", "zh-hant", "th", "ko")
@@ -49,9 +52,14 @@ def main() -> None:
 
 
 def draw_gallery(house: RunningHouse, parts: Sequence[str] = PARTS) -> None:
-    rows = fill(house)
+    languages = languages_of(house)
     if set(parts) == set(PARTS):
         shutil.rmtree(FOLDER, ignore_errors=True)
+    if "provider" in parts:  # before there are other accounts than the example's
+        with chromium() as browser:
+            for name, page in pages_of_providers(house, browser, languages):
+                shoot(page, name)
+    rows = fill()  # outside: Playwright's loop would keep Django from its database
     with chromium() as browser:
         for name, page in every_page(house, browser, rows, parts):
             shoot(page, name)
@@ -64,8 +72,8 @@ def draw_gallery(house: RunningHouse, parts: Sequence[str] = PARTS) -> None:
     sys.stdout.write(f"Drew {len(list(FOLDER.rglob('*.png')))} pages in {FOLDER}\n")
 
 
-def fill(house: RunningHouse) -> Rows:
-    """Put a coupon in each state into the house's own database."""
+def languages_of(house: RunningHouse) -> Sequence[str]:
+    """The staff's; from here on the house's own database can be written to."""
     os.environ |= {
         "DJANGO_SETTINGS_MODULE": "couponadmin.settings",
         "ENV_FILE": str(house.var.parent / ".env"),
@@ -74,6 +82,13 @@ def fill(house: RunningHouse) -> Rows:
     import django
 
     django.setup()
+    from django.conf import settings
+
+    return list(settings.STAFF_LANGUAGES)
+
+
+def fill() -> Rows:
+    """Put a coupon in each state into the house's own database."""
     from django.conf import settings
 
     from campaigns.models import Campaign
@@ -165,6 +180,21 @@ def campaign_pages(
     yield "page"
 
 
+def pages_of_providers(
+    house: RunningHouse, browser: Browser, languages: Iterable[str]
+) -> Iterator[tuple[str, Page]]:
+    """A campaign is published first, in the first of the languages."""
+    campaign = ""
+    for language in languages:
+        page = open_page(browser, locale=language)
+        page.goto(f"{house.web}/admin/")
+        sign_in(page, "manager", house.password)
+        campaign = campaign or publish_everywhere(house, page)
+        for name in provider_pages(house, page, campaign):
+            yield f"provider, {name}, {language}", page
+        page.context.close()
+
+
 def sign_in(page: Page, name: str, password: str) -> None:
     page.fill("#id_username", name)
     page.fill("#id_password", password)
@@ -187,13 +217,13 @@ def shoot(page: Page, name: str) -> None:
         page.set_viewport_size(size)
         for theme in THEMES:
             page.emulate_media(color_scheme=theme)
-            if name.startswith("campaign"):  # it looks for its theme when it loads
+            if name.startswith(STAFF):  # it looks for its theme when it loads
                 page.reload(wait_until="networkidle")
             path = path_of(name, theme, size["width"])
             path.parent.mkdir(parents=True, exist_ok=True)
             height = page.evaluate("document.documentElement.scrollHeight")
             tall = min(max(height, size["height"]), LONGEST)
-            if name.startswith("campaign"):  # its bars stick to the window's edges
+            if name.startswith(STAFF):  # its bars stick to the window's edges
                 page.set_viewport_size({"width": size["width"], "height": tall})
             clip: FloatRect = {"x": 0, "y": 0, "width": size["width"], "height": tall}
             page.screenshot(path=path, full_page=True, clip=clip)
@@ -225,9 +255,24 @@ PHONES = [
     "store, answer invalid, en",
     "store, today, en",
     "campaign, new, en",
+    "provider, before publishing, en",
+    "provider, published, en",
+    "provider, a coupon, en",
+    "provider, codes, en",
+    "provider, take back, en",
+    "provider, sync, en",
+    "provider, differences, en",
+    "provider, history, en",
 ]
-LAPTOPS = ["coupon, ready, en", "store, answer ok, en", "campaign, new, en"]
-ACROSS = 8
+LAPTOPS = [
+    "coupon, ready, en",
+    "store, answer ok, en",
+    "campaign, new, en",
+    "provider, published, en",
+    "provider, codes, en",
+    "provider, sync, en",
+]
+ACROSS, ACROSS_WIDE = 8, 3
 THUMB = (195, 422)  # px: half a phone
 WIDE = (544, 382)
 GAP, LABEL = 16, 26
@@ -239,7 +284,9 @@ def sheet(theme: str) -> Image.Image:
     ground, ink = GROUNDS[theme]
     rows_of_phones = -(-len(PHONES) // ACROSS)
     width = ACROSS * (THUMB[0] + GAP) + GAP
-    height = rows_of_phones * (THUMB[1] + LABEL + GAP) + WIDE[1] + LABEL + 2 * GAP
+    rows_of_laptops = -(-len(LAPTOPS) // ACROSS_WIDE)
+    height = rows_of_phones * (THUMB[1] + LABEL + GAP) + GAP
+    height += rows_of_laptops * (WIDE[1] + LABEL + GAP)
     picture = Image.new("RGB", (width, height), ground)
     pen, font = ImageDraw.Draw(picture), ImageFont.load_default(13)
     for n, name in enumerate(PHONES):
@@ -247,9 +294,10 @@ def sheet(theme: str) -> Image.Image:
         top = GAP + n // ACROSS * (THUMB[1] + LABEL + GAP)
         picture.paste(thumb(path_of(name, theme, PHONE["width"]), THUMB), (left, top))
         pen.text((left, top + THUMB[1] + 6), words_of(name), fill=ink, font=font)
-    top = GAP + rows_of_phones * (THUMB[1] + LABEL + GAP)
+    below = GAP + rows_of_phones * (THUMB[1] + LABEL + GAP)
     for n, name in enumerate(LAPTOPS):
-        left = GAP + n * (WIDE[0] + GAP)
+        left = GAP + n % ACROSS_WIDE * (WIDE[0] + GAP)
+        top = below + n // ACROSS_WIDE * (WIDE[1] + LABEL + GAP)
         picture.paste(thumb(path_of(name, theme, LAPTOP["width"]), WIDE), (left, top))
         pen.text((left, top + WIDE[1] + 6), words_of(name), fill=ink, font=font)
     return picture

@@ -134,18 +134,6 @@ class SerialExportAdmin(ReadOnly):
         found: SerialExport = export
         return found
 
-    def page(
-        self,
-        request: HttpRequest,
-        template: str,
-        title: str,
-        status: int = 200,
-        **context: Any,
-    ) -> TemplateResponse:
-        everywhere = self.admin_site.each_context(request)
-        shown = {**everywhere, "opts": self.opts, "title": title, **context}
-        return TemplateResponse(request, f"reports/{template}", shown, status=status)
-
     # --- asking for one -----------------------------------------------------------------
 
     def add_view(

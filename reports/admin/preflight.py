@@ -106,7 +106,7 @@ class PreflightPages(CampaignAdmin):
             {
                 **self.admin_site.each_context(request),
                 "opts": self.opts,
-                "title": _("Check before activating"),
+                "title": title_of(campaign),
                 "original": campaign,
                 "campaign": campaign,
                 "stops": [row_of(campaign, line) for line in found.stops],
@@ -123,6 +123,13 @@ class PreflightPages(CampaignAdmin):
         for line in stops:
             messages.error(request, f"{line.what}: {line.words}")
         return HttpResponseRedirect(page_url(campaign))
+
+
+def title_of(campaign: Campaign) -> str:
+    """What the check is for: once the campaign runs, other places alone are left."""
+    if campaign.state == Campaign.State.DRAFT:
+        return _("Check before activating")
+    return _("Check before publishing")
 
 
 def page_url(campaign: Campaign) -> str:

@@ -18,9 +18,9 @@ from campaigns.models import Campaign
 from connections.models import SECRETS, Connection
 from reports.admin.preflight import row_of, table_of
 from reports.admin.sync_pages import nonce_of
+from reports.outdated import NOTHING, outdated
 from reports.provider_forms import OptionsForm, options_form
-from reports.publications import Card, cards_of, label_of, until_of
-from reports.step_words import Told, steps_of
+from reports.publications import Card, cards_of, is_lost, label_of, until_of
 from stores.access import StaffRequest
 from sync.errors import SyncError
 from sync.models import Publication
@@ -30,7 +30,6 @@ from sync.pulling.terms import changes_of
 from sync.services.publishing import newcomers, publish
 
 VIEW, PUBLISH = "sync.view_publication", "sync.add_publication"
-SHOWN_STEPS = 3
 STATE = Publication.State
 
 
@@ -278,7 +277,6 @@ def shown_card(campaign: Campaign, card: Card) -> dict[str, Any]:
     at, found = timezone.now(), card.publication
     is_open = found is not None and found.state == STATE.OPEN
     has_codes = is_open and not card.is_line
-    steps: list[Told] = steps_of(found, SHOWN_STEPS) if found else []
     return {
         "card": card,
         "found": found,
@@ -289,5 +287,6 @@ def shown_card(campaign: Campaign, card: Card) -> dict[str, Any]:
         if found and is_open and card.is_line
         else "",
         "is_open": is_open,
-        "steps": steps,
+        "outdated": outdated(found, at) if found and has_codes else NOTHING,
+        "is_lost": is_lost(card.coupon, at),
     }

@@ -5,7 +5,7 @@ be mended. Only Managers take back, replace and let go: customers lose what they
 nothing brings it back.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 from uuid import uuid4
 
@@ -27,15 +27,19 @@ from reports.admin.providers import section_of
 from reports.admin.sync_overview import overview_page
 from reports.admin.sync_pages import SyncPages, nonce_of
 from reports.provider_forms import DecideForm, TakeBackThereForm, options_form
-from reports.publications import card_for, label_of, numbers_of, until_of
+from reports.publications import card_for, is_lost, label_of, numbers_of, until_of
+from reports.refunds import refunds_of
 from reports.remote_codes import (
+    CHANGE_REFUSED,
     COLOURS,
     ERRANDS,
+    FILTERS,
     LONGEST_SEARCH,
     NAMES,
     ORDER,
     Cursor,
     code_of,
+    is_change_refused,
     page_of,
     search,
 )
@@ -111,7 +115,7 @@ class PublicationAdmin(SyncPages):
         self, request: HttpRequest, publication: Publication, status: int = 200
     ) -> HttpResponse:
         chosen, text = request.GET.get("status", ""), search_text(request)
-        chosen = chosen if chosen in Status.values else ""
+        chosen = chosen if chosen in FILTERS else ""
         after = Cursor.read(request.GET.get("after", ""))
         found = (
             search(publication, text)
@@ -128,7 +132,7 @@ class PublicationAdmin(SyncPages):
             publication=publication,
             campaign=publication.campaign,
             card=card,
-            rows=[shown_row(row) for row in found.rows],
+            rows=shown_rows(found.rows),
             codes=found,
             text=text,
             chosen=chosen,
@@ -280,6 +284,7 @@ class PublicationAdmin(SyncPages):
             return redirect(providers_url(publication))
         is_wrong = request.method == "POST" and status == 200
         section = section_of(publication.campaign, publication.connection)
+        card = card_for(publication)
         return self.page(
             request,
             template,
@@ -288,7 +293,8 @@ class PublicationAdmin(SyncPages):
             original=publication,
             publication=publication,
             campaign=publication.campaign,
-            card=card_for(publication),
+            card=card,
+            is_lost=is_lost(card.coupon, timezone.now()),
             lost=what_is_lost(publication),
             stops=[row_of(publication.campaign, line) for line in section.stops],
             form=form,
@@ -325,7 +331,7 @@ def back(request: HttpRequest, publication: Publication) -> HttpResponse:
     """The page on which the button stood: there are two."""
     if request.POST.get("from") == "codes":
         chosen = request.POST.get("status", "")
-        query = f"?status={chosen}" if chosen in Status.values else ""
+        query = f"?status={chosen}" if chosen in FILTERS else ""
         return redirect(f"{codes_url(publication)}{query}")
     return redirect(providers_url(publication))
 
@@ -348,6 +354,12 @@ def search_text(request: HttpRequest) -> str:
     return text if text.isprintable() else ""
 
 
+def shown_rows(rows: Sequence[RemoteCoupon]) -> list[dict[str, Any]]:
+    """The table's lines."""
+    refunds = refunds_of(row.pk for row in rows)
+    return [{**shown_row(row), "refunds": refunds.get(row.pk, ())} for row in rows]
+
+
 def shown_row(row: RemoteCoupon) -> dict[str, Any]:
     """A line of the table."""
     status = Status(row.status)
@@ -359,21 +371,23 @@ def shown_row(row: RemoteCoupon) -> dict[str, Any]:
         "errand": ERRANDS.get(row.errand, "") if status != Status.WAITING else "",
         "is_fixed": row.batch_id is not None,
         "is_unclear": status == Status.UNKNOWN,
-        # A change, or taking it back, that was refused too.
-        "is_refused": status == Status.REFUSED
-        or (status == Status.LIVE and bool(row.detail) and not row.errand),
+        "is_refused": status == Status.REFUSED or is_change_refused(row),
         "is_use": "redeem" in row.own,
     }
 
 
-def filters_of(publication: Publication) -> list[tuple[str, Any, int]]:
-    """Status, its name, and how many there are by the publication's own counts."""
+def filters_of(publication: Publication) -> list[tuple[str, Any, int | None]]:
+    """Status, its name, and how many there are by the publication's own counts.
+
+    None is kept of those whose last change was refused.
+    """
     names = {Status.UNKNOWN: "unknown", Status.REFUSED: "refused"}
     names |= {Status.WAITING: "waiting", Status.LIVE: "live", Status.GONE: "gone"}
-    return [
+    found: list[tuple[str, Any, int | None]] = [
         (status.value, NAMES[status], getattr(publication, names[status]))
         for status in ORDER
     ]
+    return [*found, (CHANGE_REFUSED, _("Change refused"), None)]
 
 
 def said_after_deciding(row: RemoteCoupon, *, is_there: bool) -> str:

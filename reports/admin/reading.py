@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.http import HttpRequest
+from django.template.response import TemplateResponse
 from unfold.admin import ModelAdmin
 
 
@@ -23,3 +24,16 @@ class ReadOnly(ModelAdmin):
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         return {}
+
+    def page(
+        self,
+        request: HttpRequest,
+        template: str,
+        title: str,
+        status: int = 200,
+        **context: Any,
+    ) -> TemplateResponse:
+        """A page of our own in the back office's frame."""
+        everywhere = self.admin_site.each_context(request)
+        shown = {**everywhere, "opts": self.opts, "title": title, **context}
+        return TemplateResponse(request, f"reports/{template}", shown, status=status)

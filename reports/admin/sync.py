@@ -21,6 +21,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 from connections.models import SECRETS, Connection
 from reports.admin.sync_overview import RUN_COLOURS
 from reports.admin.sync_pages import SyncPages
+from reports.difference_words import readable
+from reports.line_words import value_words
 from reports.provider_forms import AdoptForm
 from reports.publications import FOUND, OPEN, coupon_state
 from reports.remote_codes import code_of
@@ -31,6 +33,7 @@ from sync.models import Difference, RemoteCoupon, Run, Step
 from sync.ports.line import flat
 from sync.services.pulling import (
     Action,
+    Wording,
     actions_for,
     adopt,
     mend,
@@ -154,7 +157,7 @@ class DifferenceAdmin(Listing):
     def shown(self, request: HttpRequest, row: Difference) -> dict[str, Any]:
         return {
             "difference": row,
-            "words": words_for(row),
+            "words": worded(row),
             "code": code_of(row.coupon) if row.coupon else "",
             "actions": self.offered(request, row),
         }
@@ -191,6 +194,15 @@ class DifferenceAdmin(Listing):
             self.log_change(request, row, f"mend: {key}")
             messages.success(request, _("Done. The next look will tell."))
         return redirect("admin:sync_difference_changelist")
+
+
+def worded(row: Difference) -> Wording:
+    """Its field and both values; a difference of nobody's coupon stays as it is."""
+    words, publication = words_for(row), row.publication
+    if publication is None:
+        return words
+    provider = publication.connection.provider
+    return readable(words, row.field, provider, publication)
 
 
 # --- found at LINE ----------------------------------------------------------------------
@@ -294,17 +306,10 @@ def facts_of(row: RemoteCoupon) -> list[tuple[str, str]]:
     raw = row.raw if isinstance(row.raw, dict) else {}
     dated = ("startTimestamp", "endTimestamp", "createdTimestamp", "status", "couponId")
     return [
-        (field_name(str(name)), shown_value(value))
+        (field_name(str(name)), value_words(str(name), value))
         for name, value in flat(raw).items()
         if name not in dated and value not in (None, "", {}, [])
     ]
-
-
-def shown_value(value: Any) -> str:
-    """A value of the provider's on a line."""
-    if isinstance(value, list):
-        return ", ".join(map(shown_value, value))
-    return str(value)[:1_000]
 
 
 # --- looks and history --------------------------------------------------------------------
@@ -341,19 +346,29 @@ class RunAdmin(Listing):
         """Look at one account now; while a look is under way, that one goes on."""
         given = request.POST.get("connection", "")
         is_number = given.isascii() and given.isdecimal() and len(given) < 19
+        is_whole = "whole" in request.POST
         try:
-            start_run(
-                int(given) if is_number else 0,
-                by=request.user,
-                is_whole="whole" in request.POST,
+            run = start_run(
+                int(given) if is_number else 0, by=request.user, is_whole=is_whole
             )
         except SyncError as error:
             messages.error(request, error.message)
         else:
-            messages.success(
-                request, _("Looking. What is found appears here as it comes in.")
-            )
+            self.say_begun(request, run, is_whole=is_whole)
         return redirect(reverse("admin:sync_publication_changelist"))
+
+    def say_begun(self, request: HttpRequest, run: Run, *, is_whole: bool) -> None:
+        if is_whole and not run.is_whole:
+            messages.warning(
+                request,
+                _(
+                    "A look at this account is under way, and not at everything. Press "
+                    "again when it is over."
+                ),
+            )
+            return
+        words = _("Looking. What is found appears here as it comes in.")
+        messages.success(request, words)
 
 
 @admin.register(Step)

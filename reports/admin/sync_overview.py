@@ -54,6 +54,10 @@ class Account:
         return self.run is not None and self.run.state == Run.State.RUNNING
 
     @property
+    def may_look(self) -> bool:
+        return self.connection.state == Connection.State.ACTIVE
+
+    @property
     def round_words(self) -> str:
         return length_words(self.round) if self.round else ""
 
@@ -89,6 +93,7 @@ def overview_page(query: Mapping[str, str], *, at: datetime) -> dict[str, Any]:
     connections = {account.connection.pk: account.connection for account in accounts}
     return {
         "accounts": accounts,
+        "lookable": [account for account in accounts if account.may_look],
         "providers": Connection.Provider.choices,
         "rows": rows_of(page, connections, at=at),
         "page": page,

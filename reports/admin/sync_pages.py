@@ -8,7 +8,6 @@ from uuid import UUID, uuid4
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponseBase
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
@@ -37,18 +36,6 @@ class Tab:
 
 class SyncPages(ReadOnly):
     """A page of Sync: the list's address shows it, nothing is edited in place."""
-
-    def page(
-        self,
-        request: HttpRequest,
-        template: str,
-        title: str,
-        status: int = 200,
-        **context: Any,
-    ) -> TemplateResponse:
-        everywhere = self.admin_site.each_context(request)
-        shown = {**everywhere, "opts": self.opts, "title": title, **context}
-        return TemplateResponse(request, f"reports/{template}", shown, status=status)
 
     def tabs(self, request: HttpRequest) -> list[Tab]:
         """The pages that this person may see; what needs somebody carries a number."""

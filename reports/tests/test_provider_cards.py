@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from html import unescape
 
 import pytest
 from django.db import connection as database
@@ -9,6 +10,9 @@ from django.utils import timezone
 
 from reports.tests.provider_helpers import Shop, text_of, url_of
 from sync.models import Publication, RemoteCoupon
+from sync.options import options_from
+from sync.publishing.terms import terms_of
+from sync.services.publishing import send_terms
 from testing.factories import (
     make_campaign,
     make_connection,
@@ -174,6 +178,117 @@ def test_a_card_counts_its_differences_and_leads_to_them(shop):
     link = url_of("sync_difference_changelist")
     query = f"?campaign={shop.campaign.pk}&amp;connection={shop.line.pk}"
     assert f'href="{link}{query}"' in response.content.decode()
+
+
+def sent(shop, connection, **fields):
+    """The campaign published with what it says now."""
+    options = options_from(connection.provider, {})
+    terms = terms_of(shop.campaign, connection, options, at=timezone.now())
+    fields = {"total": 1, "live": 1, "prepared_at": timezone.now()} | fields
+    return make_publication(
+        shop.campaign, connection, terms=terms, options=options.to_json(), **fields
+    )
+
+
+@pytest.mark.parametrize("name", ["paddle", "vivoldi"])
+def test_changed_terms_can_be_sent_once_there_are_some(shop, name):
+    account = getattr(shop, name)
+    publication = sent(shop, account)
+
+    before = card(page_of(shop), account)
+    shop.campaign.benefit_value = 30
+    shop.campaign.save(update_fields=["benefit_value"])
+    after = card(page_of(shop), account)
+    send_terms(publication.pk, by=shop.people["Editor"])
+
+    assert "Send the changed terms" not in before
+    assert "Send the changed terms" in after
+    assert "Send the changed terms" not in card(page_of(shop), account)
+
+
+def test_changes_that_can_t_be_sent_are_told_with_what_to_do(shop):
+    sent(shop, shop.vivoldi)
+    shop.campaign.benefit = "amount"
+    shop.campaign.currency = "XXX"
+    shop.campaign.save(update_fields=["benefit", "currency"])
+
+    response = page_of(shop)
+
+    vivoldi = card(response, shop.vivoldi)
+    assert "Vivoldi doesn't know XXX" in unescape(vivoldi)
+    assert "Send the changed terms" not in vivoldi
+
+
+def test_a_field_that_stays_as_it_was_made_is_named_in_words(shop):
+    sent(shop, shop.paddle)
+    shop.campaign.benefit = "amount"
+    shop.campaign.currency = "USD"
+    shop.campaign.save(update_fields=["benefit", "currency"])
+
+    told = unescape(card(page_of(shop), shop.paddle))
+
+    assert "The campaign has changed, and Kind of benefit can't be changed there." in (
+        told
+    )
+    assert "discount_type" not in told
+
+
+def test_nothing_is_left_to_send_once_the_campaign_is_over(shop):
+    sent(shop, shop.paddle)
+    shop.campaign.benefit_value = 30
+    shop.campaign.use_ends_at = timezone.now() - timedelta(minutes=1)
+    shop.campaign.save(update_fields=["benefit_value", "use_ends_at"])
+
+    told = card(page_of(shop), shop.paddle)
+
+    assert "Send the changed terms" not in told
+    assert "can't be" not in unescape(told).partition("can't tell or do")[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("line", "The coupon is being made ready, and goes to LINE in a moment."),
+        ("paddle", "The codes are being made ready."),
+        ("vivoldi", "The codes are being made ready."),
+    ],
+)
+def test_what_is_being_prepared_says_so_in_place_of_zeros(shop, name, words):
+    account = getattr(shop, name)
+    publication = make_publication(shop.campaign, account, state=State.PREPARING)
+
+    told = card(page_of(shop), account)
+    own = text_of(shop.client().get(url_of("sync_publication_change", publication.pk)))
+
+    for text in (told, own):
+        assert words in text
+        assert "0 / 0" not in text
+        assert "Unclear 0" not in text.partition("Each code")[0]
+
+
+def test_a_coupon_at_line_that_was_never_sent_says_so(shop):
+    make_publication(
+        shop.campaign, shop.line, state=State.PREPARING, pause_reason="Paused by Mika."
+    )
+
+    told = card(page_of(shop), shop.line)
+
+    assert "Nothing of it has been sent there." in told
+    assert "0 / 0" not in told
+
+
+def test_a_coupon_that_was_closed_at_line_is_ended_or_made_again(shop):
+    publication, coupon = shop.at_line()
+    RemoteCoupon.objects.filter(pk=coupon.pk).update(told="CLOSED")
+
+    told = card(page_of(shop), shop.line)
+    asked = text_of(shop.client().get(url_of("sync_publication_close", publication.pk)))
+
+    assert "Make it again" in told
+    assert "End it here too" in told
+    assert "Discontinue" not in told
+    assert "At LINE it is closed or gone already" in asked
+    assert "Discontinue" not in asked
 
 
 def test_a_viewer_sees_all_of_it_and_no_button(shop):

@@ -1,25 +1,23 @@
 """The Providers page in a real browser: numbers that move, and no need of a script."""
 
+from contextlib import contextmanager
+
 import pytest
 from django.utils import timezone
 from playwright.sync_api import expect
 
 from reports.tests.provider_helpers import Shop, url_of
-from reports.tests.record_helpers import PASSWORD
 from sync.models import Publication, RemoteCoupon
 from testing.axe import WCAG_22_AA, inject
-from testing.browsing import chromium, complaints, open_page
-from testing.factories import make_difference
+from testing.browsing import sign_in, visiting
+from testing.factories import (
+    PASSWORD,
+    make_difference,
+    make_remote_coupon,
+    make_run,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture(scope="module")
-def browser(django_db_setup):
-    # Playwright keeps an event loop in this thread; the rows are read beside it.
-    with pytest.MonkeyPatch.context() as patch, chromium() as browser:
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-        yield browser
 
 
 @pytest.fixture
@@ -27,22 +25,17 @@ def shop():
     return Shop()
 
 
-def sign_in(browser, live_server, **options):
-    page = open_page(browser, **options)
-    page.goto(f"{live_server.url}/admin/")
-    page.fill("#id_username", "manager")
-    page.fill("#id_password", PASSWORD)
-    page.click("button[type=submit]")
-    page.wait_for_url("**/admin/")
-    return page
+@contextmanager
+def signed_in(browser, live_server, **options):
+    with visiting(browser, **options) as page:
+        sign_in(page, f"{live_server.url}/admin/", "manager", PASSWORD)
+        yield page
 
 
 @pytest.fixture
 def office(browser, live_server, shop):
-    page = sign_in(browser, live_server)
-    yield page
-    assert complaints(page) == []
-    page.context.close()
+    with signed_in(browser, live_server) as page:
+        yield page
 
 
 def shut_out(page):
@@ -100,16 +93,15 @@ def test_from_the_campaign_s_tabs_to_a_coupon_at_line(office, shop, live_server)
 
 def test_without_script_a_coupon_is_discontinued(browser, shop, live_server):
     publication, _coupon = shop.at_line()
-    page = sign_in(browser, live_server, java_script_enabled=False)
-    page.goto(providers(shop, live_server))
-    page.get_by_role("link", name="Discontinue").click()
-    page.get_by_label("Type the campaign's name").fill("Spring latte")
-    page.get_by_role("button", name="Discontinue for good").click()
+    with signed_in(browser, live_server, java_script_enabled=False) as page:
+        page.goto(providers(shop, live_server))
+        page.get_by_role("link", name="Discontinue").click()
+        page.get_by_label("Type the campaign's name").fill("Spring latte")
+        page.get_by_role("button", name="Discontinue for good").click()
 
-    expect(page.get_by_text("It is being taken back.")).to_be_visible()
+        expect(page.get_by_text("It is being taken back.")).to_be_visible()
     publication.refresh_from_db()
     assert publication.state == Publication.State.CLOSING
-    page.context.close()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -119,8 +111,12 @@ def test_every_page_can_be_read_by_everybody_and_fits(
 ):
     publication, coupon = shop.at_line()
     codes = shop.at_paddle("live", "refused", "unknown")
+    RemoteCoupon.objects.filter(status="live", publication=codes).update(detail="No.")
     difference = make_difference(coupon, last_seen_at=timezone.now())
-    page = sign_in(browser, live_server, phone=is_phone, color_scheme=theme)
+    found = make_remote_coupon(
+        connection=shop.line, title="Made by hand " * 5, told="RUNNING", raw={"a": "b"}
+    )
+    make_run(shop.line, problem="LINE answered with HTML.")
     addresses = [
         url_of("campaigns_campaign_providers", shop.campaign.pk),
         url_of("campaigns_campaign_publish", shop.campaign.pk, shop.vivoldi.pk),
@@ -131,13 +127,18 @@ def test_every_page_can_be_read_by_everybody_and_fits(
         url_of("sync_difference_changelist"),
         url_of("sync_difference_change", difference.pk),
         url_of("sync_step_changelist"),
+        url_of("sync_run_changelist"),
+        url_of("sync_remotecoupon_changelist"),
+        url_of("sync_remotecoupon_change", found.pk),
+        f"{url_of('sync_publication_change', codes.pk)}?status=change-refused",
     ]
 
-    for address in addresses:
-        page.goto(f"{live_server.url}{address}")
-        page.wait_for_load_state("networkidle")
-        width = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-        assert width <= 0, address
-        assert shut_out(page) == [], address
-    assert complaints(page) == []
-    page.context.close()
+    with signed_in(browser, live_server, phone=is_phone, color_scheme=theme) as page:
+        for address in addresses:
+            page.goto(f"{live_server.url}{address}")
+            page.wait_for_load_state("networkidle")
+            for summary in page.locator("#content summary").all():
+                summary.click()
+            width = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            assert width <= 0, address
+            assert shut_out(page) == [], address

@@ -17,8 +17,14 @@ from reports.tests.provider_helpers import (
     text_of,
     url_of,
 )
-from sync.models import Publication, RemoteCoupon, Step
-from testing.factories import make_publication, make_remote_coupon, make_serials
+from sync.models import Publication, RemoteCoupon, Step, Use
+from testing.factories import (
+    instant,
+    make_difference,
+    make_publication,
+    make_remote_coupon,
+    make_serials,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -67,6 +73,91 @@ def test_a_status_can_be_chosen(shop, status, code):
 
     assert shown(response) == [code]
     assert {f[0]: f[2] for f in response.context["filters"]}[status] == 1
+
+
+def refused_change(shop, **fields):
+    """Three that are there: the second couldn't be changed."""
+    publication = shop.at_paddle("live", "live", "refused", **fields)
+    row = RemoteCoupon.objects.get(serial__code="LATTE002")
+    RemoteCoupon.objects.filter(pk=row.pk).update(detail="Paddle: no (107).")
+    RemoteCoupon.objects.filter(status="refused").update(detail="Paddle: no (132).")
+    return publication, row
+
+
+@pytest.mark.parametrize("state", [State.OPEN, State.CLOSING])
+def test_those_whose_last_change_was_refused_can_be_chosen(shop, state):
+    publication, _row = refused_change(shop, state=state)
+
+    response = codes(shop, publication, status="change-refused")
+
+    assert shown(response) == ["LATTE002"]
+    assert "Change refused" in text_of(response)
+    assert "They stand there as they were before." in text_of(response)
+
+
+def test_one_that_is_being_tried_again_is_not_among_them(shop):
+    publication, row = refused_change(shop)
+
+    response = press(
+        shop,
+        publication,
+        "retry",
+        **{"coupon": row.pk, "from": "codes", "status": "change-refused"},
+    )
+
+    assert response.redirect_chain[-1][0].endswith("?status=change-refused")
+    assert shown(response) == []
+    assert "None: no change was refused there." in text_of(response)
+
+
+def test_pages_of_refused_changes_follow_one_another(shop):
+    publication = many(shop, count=4 * A_PAGE)
+    RemoteCoupon.objects.filter(status="live").update(detail="No.")
+
+    first = codes(shop, publication, status="change-refused")
+    after = first.context["codes"].next
+    second = codes(shop, publication, status="change-refused", after=after)
+
+    found = [row["row"].pk for page in (first, second) for row in page.context["rows"]]
+    there = RemoteCoupon.objects.filter(status="live").order_by("pk")
+    assert len(shown(first)) == A_PAGE < there.count() <= 2 * A_PAGE
+    assert found == list(there.values_list("pk", flat=True))
+
+
+def test_a_refund_stands_beside_its_use(shop):
+    publication = shop.at_paddle("live", "live")
+    rows = RemoteCoupon.objects.order_by("pk")
+    at = instant("2026-05-01 23:30")
+    for n, row in enumerate(rows, start=1):
+        Use.objects.create(
+            connection=shop.paddle,
+            coupon=row,
+            code=row.remote_id,
+            key=f"order:77-{n}",
+            source="webhook",
+            outcome="void",
+            seen_at=at,
+            refunded_at=at if n == 1 else None,
+        )
+        Step.objects.create(
+            connection=shop.paddle,
+            coupon=row,
+            kind="refunded",
+            facts={"order": f"77-{n}", "is_whole": False},
+            at=at,
+        )
+
+    told = text_of(codes(shop, publication))
+
+    assert "Refunded 2026-05-02 08:30: order 77-1, in part." in told
+    assert "77-2" not in told
+
+
+def test_its_differences_are_one_click_away(shop):
+    publication, coupon = shop.at_line()
+    make_difference(coupon)
+
+    assert "1 difference" in text_of(codes(shop, publication))
 
 
 def test_a_refused_code_says_why_with_a_button_for_those_who_may(shop):

@@ -14,7 +14,6 @@ from coupons.models import ContactUse, Coupon, Event, Verification
 from coupons.services import redeem, verify
 from deliveries.models import Delivery
 from reports.tests.record_helpers import (
-    PASSWORD,
     Desk,
     record_url,
     said_in_history,
@@ -23,7 +22,7 @@ from reports.tests.record_helpers import (
     url_of,
     words_of,
 )
-from testing.factories import TEST, make_coupon, make_user
+from testing.factories import PASSWORD, TEST, make_coupon, make_user
 
 pytestmark = pytest.mark.django_db
 

@@ -157,6 +157,37 @@ def test_every_list_names_the_zone_of_its_times(shop, name):
     assert "Times are in UTC." in text_of(see(shop, name))
 
 
+def test_a_difference_and_a_found_coupon_name_the_zone_of_their_times(shop):
+    publication, coupon = shop.at_line()
+    difference = make_difference(coupon)
+    found = found_at(shop.line)
+
+    for name, pk in (("difference", difference.pk), ("remotecoupon", found.pk)):
+        page = shop.client("Viewer").get(url_of(f"sync_{name}_change", pk))
+        assert "Times are in UTC." in text_of(page)
+
+
+def test_each_page_of_sync_is_marked_as_sync_in_the_side_bar(shop):
+    publication, coupon = shop.at_line()
+    difference = make_difference(coupon)
+    lists = ["publication", "difference", "remotecoupon", "run", "step"]
+    pages = [url_of(f"sync_{name}_changelist") for name in lists]
+    pages.append(url_of("sync_publication_change", publication.pk))
+    pages.append(url_of("sync_difference_change", difference.pk))
+
+    for page in pages:
+        assert marked(shop.client("Viewer").get(page)) == ["Sync"], page
+    elsewhere = url_of("campaigns_campaign_changelist")
+    assert marked(shop.client("Viewer").get(elsewhere)) == ["Campaigns"]
+
+
+def marked(response):
+    """The entries of the side bar that are shown as where one is."""
+    groups = response.context["sidebar_navigation"]
+    items = [item for group in groups for item in group["items"]]
+    return [str(item["title"]) for item in items if item["active"]]
+
+
 # --- looks ------------------------------------------------------------------------------
 
 
@@ -173,6 +204,39 @@ def test_look_now_begins_one_look_however_often_it_is_pressed(shop):
     assert run.connection == shop.line
     assert run.asked_by == shop.people["Editor"]
     assert said(response)[-1].startswith("Looking.")
+
+
+def test_everything_is_looked_at_when_that_is_pressed(shop):
+    make_run(shop.line, is_whole=True, started_at=timezone.now())
+
+    look(shop, connection=shop.line.pk, whole="1")
+
+    run = Run.objects.get(state=Run.State.RUNNING)
+    assert run.is_whole
+    assert run.asked_by == shop.people["Editor"]
+
+
+def test_whoever_wants_everything_while_another_look_is_under_way_is_told_so(shop):
+    make_run(shop.line, state=Run.State.RUNNING, is_whole=False)
+
+    response = look(shop, connection=shop.line.pk, whole="1")
+
+    assert not Run.objects.get().is_whole
+    assert said(response) == [
+        "A look at this account is under way, and not at everything. Press again when "
+        "it is over."
+    ]
+
+
+def test_looking_at_everything_is_offered_with_what_it_is_for(shop):
+    shop.paddle.pause("Paddle refused the key.")
+
+    told = text_of(see(shop, "publication", "Editor"))
+
+    assert "Look at everything A look asks for what can have changed" in told
+    assert "Look at everything: Clover LINE" in told
+    assert "Look at everything: Clover Paddle" not in told
+    assert "Look at everything" not in text_of(see(shop, "publication"))
 
 
 @pytest.mark.parametrize("number", ["", "0", "abc", "999999", "9" * 30])
@@ -216,6 +280,113 @@ def test_a_difference_says_both_values_and_since_when(shop):
     assert "Spring latte" in told
     assert "Sommer" in told
     assert "since" in told
+
+
+@pytest.mark.parametrize(
+    ("account", "field", "terms", "ours", "theirs", "words"),
+    [
+        (
+            "line",
+            "endTimestamp",
+            {},
+            "1803049200",
+            "1803085200",
+            "Ends all of its coupons|Here 2027-02-19 23:59 (Asia/Tokyo) "
+            "There 2027-02-20 10:00 (Asia/Tokyo)",
+        ),
+        (
+            "line",
+            "startTimestamp",
+            {},
+            "1803049200",
+            "soon",
+            "Starts|Here 2027-02-20 00:00 (Asia/Tokyo) There soon",
+        ),
+        (
+            "line",
+            "visibility",
+            {},
+            "UNLISTED",
+            "NEW",
+            "Visibility|Here Only who gets the message, or its link There NEW",
+        ),
+        (
+            "line",
+            "reward.priceInfo.percentage",
+            {},
+            "15",
+            "10",
+            "Here 15 per cent off There 10 per cent off",
+        ),
+        (
+            "paddle",
+            "discount_amount",
+            {"discount_type": "flat", "currency": "USD"},
+            "15",
+            "",
+            "Benefit|Here USD 15 off There –",
+        ),
+        (
+            "paddle",
+            "discount_amount",
+            {"discount_type": "percentage", "currency": "USD"},
+            "15",
+            "10",
+            "Here 15 per cent off There 10 per cent off",
+        ),
+        (
+            "paddle",
+            "description",
+            {},
+            "Spring",
+            "Summer",
+            "Name all of its coupons|Here Spring There Summer",
+        ),
+        ("paddle", "recurring", {}, "1", "0", "Renewals|Here yes There no"),
+        (
+            "vivoldi",
+            "disc",
+            {"discTypeIdx": 457},
+            "15",
+            "10",
+            "Here 15 per cent off There 10 per cent off",
+        ),
+        (
+            "vivoldi",
+            "disc",
+            {"discTypeIdx": 458, "discCurrency": "KRW"},
+            "1500",
+            "1000",
+            "Here KRW 1500 off There KRW 1000 off",
+        ),
+        ("vivoldi", "useLimit", {}, "0", "1", "Here no limit There 1"),
+        ("vivoldi", "onsiteYn", {}, "Y", "N", "Here yes There no"),
+    ],
+)
+def test_both_values_of_a_difference_are_told_in_words(
+    shop, account, field, terms, ours, theirs, words
+):
+    publication = make_publication(
+        shop.campaign, getattr(shop, account), terms=terms, live=1
+    )
+    make_difference(
+        None, publication=publication, field=field, ours=ours, theirs=theirs
+    )
+    Step.objects.create(
+        connection=publication.connection,
+        publication=publication,
+        kind="differs",
+        facts={"field": field, "ours": ours, "theirs": theirs},
+        at=timezone.now(),
+    )
+
+    told = text_of(see(shop, "difference"))
+    history = text_of(see(shop, "step"))
+
+    for part in words.split("|"):
+        assert part in told
+    here = words.rpartition("|")[2].partition("Here ")[2].partition(" There ")[0]
+    assert f"here “{here}”" in history
 
 
 def test_an_editor_lets_a_difference_be(shop):
@@ -282,7 +453,7 @@ def test_a_settled_difference_is_said_to_be(shop):
 
     page = shop.client().get(url_of("sync_difference_change", difference.pk))
 
-    assert "This has been settled" in text_of(page)
+    assert "This was settled on" in text_of(page)
     assert "No differences" in text_of(see(shop, "difference"))
 
 
@@ -349,8 +520,10 @@ def test_what_line_says_of_it_is_shown_known_or_not(shop):
         shop.client("Viewer").get(url_of("sync_remotecoupon_change", coupon.pk))
     )
 
-    assert "Who gets it referral" in told
-    assert "Benefit gift" in told
+    assert "Who gets it Who brings a friend, and the friend" in told
+    assert "Visibility Only who gets the message, or its link" in told
+    assert "Uses per contact Once" in told
+    assert "Benefit Gift" in told
     assert "future.of LINE, None" in told
     assert "Take it over" not in told
 
@@ -434,26 +607,37 @@ def test_a_campaign_s_coupon_leads_to_its_publication(shop):
     [
         ("published", {}, "Published"),
         ("prepared", {"total": 60, "refused": 2}, "60 coupons, 2 refused"),
-        ("published", {"more": True}, "serials that have come since"),
+        ("published", {"more": True}, "the new serials"),
         ("changed", {"fields": ["expires"]}, "Ends"),
         ("retried", {"count": 1}, "1 coupon"),
         ("decided", {"is_there": False}, "it is not there"),
         (
             "differs",
             {"field": "title", "ours": "A", "theirs": "B"},
-            "Name: A here, B there",
+            "Name: here “A”, there “B”.",
         ),
         (
             "mended",
             {"field": "title", "ours": "A", "theirs": "B", "how": "sent"},
-            "ours was sent",
+            "there “B”. What the campaign says was sent there.",
         ),
-        ("told", {"was": "DRAFT", "told": "RUNNING"}, "from DRAFT to RUNNING"),
+        ("told", {"was": "DRAFT", "told": "RUNNING"}, "from draft to running"),
+        ("told", {"was": "RUNNING", "told": "NEW"}, "from running to NEW"),
+        ("appeared", {"title": "Latte", "id": "01X", "told": "DRAFT"}, "(01X) · draft"),
         ("vanished", {"title": "Latte", "id": "01X"}, "“Latte” (01X)"),
-        ("used", {"source": "webhook", "outcome": "counted"}, "told by a webhook"),
+        (
+            "used",
+            {"source": "webhook", "outcome": "counted"},
+            "told by the provider at once, counted",
+        ),
         ("refunded", {"order": "77-1", "is_whole": True}, "order 77-1"),
-        ("told", {"of": {"another": "shape"}}, "Another state there"),
-        ("told", {"told": None, "title": None, "count": "x"}, "Another state there"),
+        ("refunded", {"order": "77-1", "is_whole": False}, "a part of its price"),
+        ("told", {"of": {"another": "shape"}}, "Its state there has changed"),
+        (
+            "told",
+            {"told": None, "title": None, "count": "x"},
+            "Its state there has changed",
+        ),
     ],
 )
 def test_a_step_is_told_in_words(shop, kind, facts, words):

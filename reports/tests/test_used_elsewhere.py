@@ -1,5 +1,6 @@
 """What people read of a coupon or a serial that was used at a provider."""
 
+from datetime import timedelta
 from html import unescape
 from uuid import uuid4
 
@@ -10,7 +11,7 @@ from coupons.services import verify
 from reports.tests.record_helpers import Desk, words_of
 from sync.models import Use
 from sync.tests.uses_helpers import make_paddle
-from sync.uses import Told, note_use
+from sync.uses import Refund, Told, note_refund, note_use
 from testing.factories import instant, make_publication, make_remote_coupon
 
 pytestmark = pytest.mark.django_db
@@ -87,6 +88,22 @@ def test_a_use_that_we_told_the_provider_of_is_no_second_one(desk):
     )
 
     assert account.name not in unescape(words_of(desk.record(coupon)))
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_a_refund_stands_in_the_record_of_its_use(desk, is_whole):
+    coupon = desk.coupon("redeemed")
+    account = use(desk, coupon.serial)
+    at = NOON + timedelta(hours=3)
+    note_refund(Refund(account.pk, "1", "alert:9", at, is_whole=is_whole))
+
+    words = unescape(words_of(desk.record(coupon)))
+
+    assert f"Refunded at {account.name}" in words
+    assert ("order 1, in part" in words) is not is_whole
+    assert (
+        "Nothing was taken back here because of it: that is for you to decide." in words
+    )
 
 
 def test_its_customer_sees_that_it_is_used(client, coupon):
