@@ -2,7 +2,6 @@
 
 import os
 import threading
-import time
 from functools import partial
 
 import pytest
@@ -122,7 +121,7 @@ def write(sql, *values):
 @pytest.mark.usefixtures("naive_table")
 def test_the_harness_catches_naive_code_that_counts_what_it_makes_void(racers):
     write("INSERT INTO naive_serial SELECT n, 0 FROM generate_series(1, %s) n", TOTAL)
-    has_begun = threading.Event()
+    has_begun, has_counted, has_gone_on = (threading.Event() for _ in range(3))
     take = (
         "UPDATE naive_serial SET state = 1 WHERE state = 0 AND id = (SELECT id FROM "
         "naive_serial WHERE state = 0 LIMIT 1 FOR UPDATE SKIP LOCKED)"
@@ -133,15 +132,18 @@ def test_the_harness_catches_naive_code_that_counts_what_it_makes_void(racers):
         with connection.cursor() as cursor:
             cursor.execute("SELECT count(*) FROM naive_serial WHERE state = 0")
             free = cursor.fetchone()[0]
-        time.sleep(0.02)
+        has_counted.set()
+        has_gone_on.wait(10)
         write("UPDATE naive_serial SET state = 2 WHERE state = 0")
         return free
 
     def customer(n):
-        taken = 0
-        for _ in range(EACH):
+        taken = write(take)
+        has_begun.set()
+        has_counted.wait(10)
+        for _ in range(EACH - 1):
             taken += write(take)
-            has_begun.set()
+            has_gone_on.set()
         return taken
 
     voiding = Elsewhere(void)
