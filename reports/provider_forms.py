@@ -180,8 +180,9 @@ class VivoldiForm(OptionsForm):
         required=False,
         widget=UnfoldBooleanSwitchWidget(),
         help_text=_(
-            "Name, phone, e-mail and notes of contacts go to Vivoldi, in Korea. Ask "
-            "first whether your privacy notice says so."
+            "Of whoever has a coupon when it is published or changed there, name, "
+            "phone, e-mail and notes go to Vivoldi, in Korea. Ask first whether your "
+            "privacy notice says so."
         ),
     )
 

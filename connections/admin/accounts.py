@@ -49,7 +49,7 @@ class ConnectionAdmin(KeptWhileUsed):
         "shown_provider",
         "health",
         "messages_used",
-        "last_contact_at",
+        "last_contact",
     )
     list_filter = ("provider",)
     list_per_page = 50
@@ -115,6 +115,11 @@ class ConnectionAdmin(KeptWhileUsed):
     @admin.display(description=_("messages this month"))
     def messages_used(self, connection: Connection) -> str:
         return quota_of(connection)
+
+    @admin.display(description=_("last contact"), ordering="last_contact_at")
+    def last_contact(self, connection: Connection) -> str:
+        at = connection.last_contact_at
+        return f"{timezone.localtime(at):%Y-%m-%d %H:%M}" if at else "–"
 
     # --- pages -------------------------------------------------------------------------
 
