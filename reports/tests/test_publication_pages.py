@@ -92,7 +92,7 @@ def test_those_whose_last_change_was_refused_can_be_chosen(shop, state):
 
     assert shown(response) == ["LATTE002"]
     assert "Change refused" in text_of(response)
-    assert "They stand there as they were before." in text_of(response)
+    assert "These are there as they were before" in text_of(response)
 
 
 def test_one_that_is_being_tried_again_is_not_among_them(shop):
