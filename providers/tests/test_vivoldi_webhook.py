@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -171,3 +172,15 @@ def test_what_is_not_signed_does_not_name_an_event(base):
     assert signed_base(first, [SECRET]) is base
     # Either the id counts, and then another one is not signed; or it does not count.
     assert same is (signed_base(other, [SECRET]) is base)
+
+
+def test_where_one_signed_id_ends_and_the_next_begins_is_not_left_open():
+    """With dots in them both are signed, and not which is which."""
+    base = time_ids_and_digest
+    first = call(base=base, x_vivoldi_request_id="r1", x_vivoldi_event_id="e.1")
+    signed = call(base=base, x_vivoldi_request_id="r1", x_vivoldi_event_id="e.1")
+    text = base(signed)
+    other = replace(signed, request_id="r1.e", event_id="1")
+
+    assert base(other) == text
+    assert parse(other, base).event_id == parse(first, base).event_id

@@ -42,6 +42,10 @@ class Nos:
             return None, calls
         return mine == there, calls
 
+    def is_usable(self, order: Order) -> bool:
+        """Whether what the order's number was compared with could be used."""
+        return self.known.get(order.known) == USABLE
+
 
 def answer_for(client: VivoldiClient, number: str) -> Answer:
     """USABLE, or the no. Raises ProviderError for what is no answer about the number."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from providers.errors import ProviderError, Refused
+from providers.errors import ProviderError, Refused, Unreadable
 from providers.paddle import (
     DUPLICATE,
     NOT_FOUND,
@@ -122,17 +122,19 @@ class PaddlePort:
         """A code that Paddle doesn't know is as good as deleted."""
         asking = self._asking(order, is_thorough=True)
         try:
-            is_done = self._delete(order.remote_id, asking)
+            is_done = self._delete(order, asking)
         except ProviderError as error:
             return outcome_of(error).after(asking.calls - 1)
         if is_done:
             return Outcome(Kind.DONE, calls=asking.calls)
         return self._not_deleted(order, asking)
 
-    def _delete(self, code: str, asking: Asking) -> bool:
+    def _delete(self, order: Order, asking: Asking) -> bool:
         for product_id in asking.each():
             try:
-                self.client.delete(code, product_id=product_id)
+                if not self._may_delete(order, product_id, asking):
+                    continue
+                self.client.delete(order.remote_id, product_id=product_id)
             except Refused as error:
                 if error.code == NOT_FOUND:
                     asking.heard_no(product_id)
@@ -142,13 +144,41 @@ class PaddlePort:
                 return True
         return False
 
+    def _may_delete(self, order: Order, product_id: int | None, asking: Asking) -> bool:
+        """Whether what another product than its first has by this code is ours.
+
+        A code is unique for a product alone, so it may be somebody else's there: like
+        everything that may be, it is compared before it goes.
+        """
+        if asking.is_its_first(product_id):
+            return True
+        page = self.client.page(product_id=product_id, code=order.remote_id)
+        for coupon in page.coupons:
+            if coupon.code == order.remote_id:
+                found = self.differences(order.terms, coupon.raw)
+                asking.other = difference_words(found)
+                if not found:
+                    asking.count()
+                return not found
+        if page.oddities:  # what could not be read may be the one
+            raise Unreadable(page.oddities[0])
+        asking.heard_no(product_id)
+        return False
+
     def _not_deleted(self, order: Order, asking: Asking) -> Outcome:
         """Nobody has taken it: gone already, or there was nobody to ask.
 
         Of products that are all deleted it can't be used any more. A person looks once
         all the same; asked for again after that, it counts as gone.
         """
-        if asking.is_heard:
+        if asking.other and not order.is_doubtful:
+            words = _(
+                "Another coupon has this code at Paddle: %(differences)s. Look for it in "
+                "Paddle's dashboard, then press Try again: it stays there as it is."
+            )
+            said = words % {"differences": asking.other}
+            return Outcome(Kind.REFUSED, detail=said, calls=asking.calls)
+        if asking.is_heard or asking.other:
             return Outcome(Kind.DONE, calls=asking.calls)
         if order.is_doubtful:
             words = _("All its products were deleted at Paddle.")

@@ -38,6 +38,7 @@ class Asking:
     calls: int = 0
     is_heard: bool = False  # somebody who must know has said that it isn't there
     refusal: Refused | None = None  # the last of those that said nothing of it
+    other: str = ""  # how what has this code there differs from what we want
 
     def each(self) -> Iterator[int | None]:
         """Whom to ask next; None stands for asking without a product.
@@ -52,10 +53,17 @@ class Asking:
             yield self._next(None)
 
     def _next(self, product_id: int | None) -> int | None:
+        self.count()
+        return product_id
+
+    def count(self) -> None:
+        """One call more. Raises Unreachable when there is no time left for it."""
         if self.calls and not self.may_go_on():
             raise Unreachable("There was no time to ask for its other products.")
         self.calls += 1
-        return product_id
+
+    def is_its_first(self, product_id: int | None) -> bool:
+        return product_id == (self.products[0] if self.products else None)
 
     def heard_no(self, product_id: int | None) -> None:
         """A clear "not here". Without a product it tells of whole checkouts alone."""

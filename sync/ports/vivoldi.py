@@ -96,6 +96,9 @@ class VivoldiPort:
             is_there, calls = self.nos.compare(self.client, order)
         except ProviderError as error:
             return outcome_of(error).after(again.calls)
+        if is_there and self.nos.is_usable(order):
+            # It can be looked at by now: its terms say whether it is ours.
+            return _unless_sure(self.find(order)).after(again.calls + calls)
         if is_there:
             return Outcome(Kind.DONE, order.remote_id, calls=again.calls + calls)
         if is_there is False:

@@ -52,7 +52,14 @@ def _move(coupon: RemoteCoupon, to: Status, at: datetime, **changes: object) -> 
     publication_id = coupon.publication_id
     locked([publication_id])
     idle = RemoteCoupon.objects.filter(pk=coupon.pk, errand="", status=Status.LIVE)
-    moved = idle.update(status=to, first_try_at=None, failures=0, detail="", **changes)
+    moved = idle.update(
+        status=to,
+        first_try_at=None,
+        failures=0,
+        detail="",
+        is_spent=False,  # a person has decided: it isn't away for being spent
+        **changes,
+    )
     if not moved:
         raise _busy()
     if publication_id is not None:

@@ -18,7 +18,15 @@ from datetime import timedelta
 from typing import TypeVar
 
 from deliveries.killpoints import killpoint
-from providers.errors import ProviderError, Refused, Unclear, Unreachable, Unreadable
+from providers.errors import (
+    ProviderError,
+    Refused,
+    TooMany,
+    Unauthorised,
+    Unclear,
+    Unreachable,
+    Unreadable,
+)
 from providers.line_coupons import CouponDetail, CouponPage
 from sync.models import RemoteCoupon
 from sync.ports.line import PICTURES, LinePort
@@ -47,6 +55,7 @@ MOST_PAGES = 10_000  # a list that goes on for ever is none
 RESTARTS = 3  # of a list whose page token LINE doesn't take any more
 TRIES = 3  # of one call in one turn
 PASSING = (Unclear, Unreachable, Unreadable)  # may be another answer the next time
+PATIENCE = 8  # turns without a step, some minutes, for details that get no answer
 AT_ONCE = 20  # details of one step
 SECONDS = 10  # of one turn
 
@@ -72,6 +81,7 @@ class Look:
     failures: int = 0  # in a row, without any step between
     steps: int = 0
     tries: int = 0
+    failed: ProviderError | None = None  # the last call that did
     ends: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -127,6 +137,8 @@ class Look:
             while held.cursor.stage == READ and held.cursor.ids:
                 self._read(held, wanted)
         except TooLate:
+            # Time was up before the last try; without a step it was a turn in trouble.
+            self.error = None if self.steps else self.failed
             return {}
         except ProviderError as error:
             self.error = error
@@ -171,10 +183,13 @@ class Look:
     def _restart(self, held: Held, error: Refused) -> None:
         """A page token lives 24 hours; with an old one the list starts again."""
         cursor = held.cursor
-        if error.status != 400 or not cursor.next or cursor.restarts >= RESTARTS:
+        if error.status != 400 or not cursor.next:
             raise error
-        restarts = cursor.restarts + 1
+        is_enough = cursor.restarts >= RESTARTS
+        restarts = 0 if is_enough else cursor.restarts + 1
         self._keep(held, replace(cursor, next="", pages=0, ids=[], restarts=restarts))
+        if is_enough:  # another turn, after a wait, begins it once more
+            raise error
 
     def _unknown(self, held: Held, ids: Sequence[str]) -> list[str]:
         """Of these, whose are not ours already; one that a sync has seen is nobody's."""
@@ -194,14 +209,18 @@ class Look:
         for coupon_id, call in calls.items():
             try:
                 detail = call.result()
-                fits[coupon_id] = self._fit(detail, wanted)
+                fit = self._fit(detail, wanted)
+                if fit[1]:  # others of this name needn't be remembered
+                    fits[coupon_id] = fit
             except Refused as error:
                 if error.status != 404:  # one that is gone meanwhile
                     failed[coupon_id] = error
             except ProviderError as error:
                 failed[coupon_id] = error
         done = calls.keys() - failed.keys()
-        left = [one for one in cursor.ids if one not in done]
+        # Last, so that one that never gets an answer keeps no other from its turn.
+        left = [one for one in cursor.ids if one not in calls.keys()]
+        left += [one for one in cursor.ids if one in failed]
         if done:
             self._keep(held, replace(cursor, ids=left, fits=fits))
         if failed:
@@ -210,13 +229,38 @@ class Look:
     def _note_failed(self, held: Held, failed: dict[str, ProviderError]) -> None:
         """Once for all of one step. What can't be read time and again stays unread: it
         may be one of ours."""
+        refused = {one for one, e in failed.items() if _is_about_one(e)}
+        if refused:
+            self._leave_unread(held, refused, failed)
+            return
         worst = next((e for e in failed.values() if not isinstance(e, PASSING)), None)
+        if worst is None and held.failures >= PATIENCE and self._is_answered():
+            self._leave_unread(held, set(failed), failed)
+            return
         try:
             self._note_failure(worst or next(iter(failed.values())))
-        except Unreadable as error:
+        except PASSING:
             odd = {one for one, e in failed.items() if isinstance(e, Unreadable)}
-            left = [one for one in held.cursor.ids if one not in odd]
-            self._keep(held, replace(held.cursor, ids=left, odd=str(error)))
+            if not odd:
+                raise
+            self._leave_unread(held, odd, failed)
+
+    def _leave_unread(
+        self, held: Held, ids: set[str], why: dict[str, ProviderError]
+    ) -> None:
+        left = [one for one in held.cursor.ids if one not in ids]
+        words = str(why[min(ids)])[:300] or "A coupon can't be read."
+        self._keep(held, replace(held.cursor, ids=left, odd=words))
+
+    def _is_answered(self) -> bool:
+        """Whether LINE answers otherwise: then it is these that it can't tell of."""
+        if not self.wait("list"):
+            return False
+        try:
+            self.port.client.page(limit=1)
+        except ProviderError:
+            return False
+        return True
 
     def _start_details(self, ids: Sequence[str]) -> dict[str, Future[CouponDetail]]:
         calls: dict[str, Future[CouponDetail]] = {}
@@ -262,7 +306,7 @@ class Look:
 
     def _note_failure(self, error: ProviderError) -> None:
         """Raises what is no passing trouble, or has come too often."""
-        self.tries += 1
+        self.tries, self.failed = self.tries + 1, error
         if not isinstance(error, PASSING) or self.tries >= TRIES:
             raise error
 
@@ -279,7 +323,9 @@ class Look:
         """Each coupon is one row's; the oldest that fits. What a look that could not
         read everything has not found is left in doubt, and not known for the next one."""
         cursor = held.cursor
-        free = sorted(cursor.fits, key=lambda one: _age(cursor.fits[one]))
+        # Whose answer came since they were listed are somebody's by now.
+        fits = self._unknown(held, list(cursor.fits))
+        free = sorted(fits, key=lambda one: _age(cursor.fits[one]))
         verdicts, unclear = {}, {}
         for row, _terms in wanted:
             hit = next((one for one in free if row.pk in cursor.fits[one][1]), None)
@@ -291,6 +337,14 @@ class Look:
                 verdicts[str(row.pk)] = (doubt_of(row), hit or "")
         self._keep(held, over(cursor, verdicts))
         return unclear
+
+
+def _is_about_one(error: ProviderError) -> bool:
+    """A clear no to one coupon's details, not to us."""
+    is_about_us = isinstance(error, Unauthorised | TooMany)
+    if not isinstance(error, Refused) or is_about_us:
+        return False
+    return error.status not in (403, 404)
 
 
 def _odd(page: CouponPage, cursor: Cursor) -> str:

@@ -50,11 +50,12 @@ def _alike(
 ) -> Iterator[tuple[str, dict[str, Any], list[int]]]:
     """Rows of one status that change in the same way, up to a thousand at once."""
     names, moot = _names(publication, rows), _moot(rows)
+    is_open = publication.state == Publication.State.OPEN
     rows = [row for row in rows if row.pk not in moot]
     spent = spent_among(publication, [row.pk for row in rows if _is_going(row)])
     groups: dict[str, tuple[str, dict[str, Any], list[int]]] = {}
     for row in rows:
-        if _is_going(row) and row.pk not in spent:
+        if is_open and _is_going(row) and row.pk not in spent:
             changes = GOOD_AGAIN
         else:
             changes = _changes(row, publication, names, at)

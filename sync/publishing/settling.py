@@ -29,7 +29,8 @@ class Result:
 
     `errand` is what is left to do, at `next_try_at`; "" for nothing. `is_doubtful`: the
     provider may have done it without our learning of it. `failures` is the new count.
-    Empty `remote_id`, None `own` and None `terms_no` leave what there is.
+    Empty `remote_id`, None `own` and None `terms_no` leave what there is. `is_good`: it
+    was told to go as spent, and stays because it no longer is.
     """
 
     coupon: RemoteCoupon
@@ -42,6 +43,7 @@ class Result:
     remote_id: str = ""
     own: dict[str, Any] | None = None
     terms_no: int | None = None
+    is_good: bool = False
 
 
 def sorry(function: Callable[P, R]) -> Callable[P, R]:
@@ -118,6 +120,7 @@ def _next(result: Result, errand: Errand, at: datetime) -> Result:
         remote_id=result.remote_id,
         own=result.own,
         terms_no=result.terms_no,
+        is_good=result.is_good,
     )
 
 
@@ -137,6 +140,8 @@ def _write(result: Result, at: datetime) -> bool:
         changes["own"] = result.own
     if result.terms_no is not None:
         changes["terms_no"] = result.terms_no
+    if result.is_good:
+        changes["is_spent"] = False
     if result.status == Status.GONE:
         changes["gone_at"] = at
     ours = RemoteCoupon.objects.filter(

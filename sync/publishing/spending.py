@@ -14,7 +14,7 @@ verification that is undone in time keeps its code.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -123,10 +123,30 @@ def ended_serials(campaign_id: int, ids: Collection[int]) -> set[int]:
     return {pk for pk in rows.values_list("serial", flat=True) if pk is not None}
 
 
-def usable_again(publication: Publication) -> int:
+def good_again(rows: Iterable[RemoteCoupon]) -> set[int]:
+    """Of coupons that were told to go as spent: those whose verification was undone.
+
+    Not of one that the provider may have let go of already.
+    """
+    told = {
+        row.serial_id: row.pk
+        for row in rows
+        if row.errand == Errand.DELETE
+        and row.status == Status.LIVE
+        and row.is_spent
+        and not row.is_doubtful
+        and row.serial_id is not None
+    }
+    held = Coupon.objects.filter(serial__in=told.keys(), status=Had.REDEEMED)
+    serials = held.values_list("serial_id", flat=True) if told else ()
+    return {told[serial_id] for serial_id in serials}
+
+
+def usable_again(publication: Publication, *, apart_from: Collection[int] = ()) -> int:
     """How many serials aren't there because they were spent, and are good again.
 
-    Those alone whose verification was undone: nothing else brings one back.
+    Those alone whose verification was undone: nothing else brings one back. Of batches
+    `apart_from` whoever asks counts what has no coupon there.
     """
     undone = Verification.objects.filter(
         undone_at__isnull=False,
@@ -137,7 +157,8 @@ def usable_again(publication: Publication) -> int:
     rows = RemoteCoupon.objects.filter(
         publication_id=publication.pk, serial=OuterRef("coupon__serial")
     )
-    left_out = Q(coupon__batch__state=Batch.State.READY) & ~Exists(rows)
+    ready = Q(coupon__batch__state=Batch.State.READY)
+    left_out = ready & ~Q(coupon__batch__in=apart_from) & ~Exists(rows)
     away = undone.filter(left_out | Exists(rows.filter(GONE_AS_SPENT)))
     return away.values("coupon").distinct().count()
 

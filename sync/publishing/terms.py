@@ -13,6 +13,8 @@ from serials.models import Batch
 from sync.errors import SyncError
 from sync.options import Options
 from sync.ports.line import body_of as line_body_of
+from sync.ports.line import compared, flat
+from sync.ports.port import shown
 from sync.preflight import paddle, vivoldi
 from sync.preflight.checking import CHECKS, NAMES
 from sync.preflight.codes import Rule
@@ -106,8 +108,14 @@ def _stock_of(batch: Batch | None) -> Stock:
 
 
 def content_of(terms: Terms) -> str:
-    """What a LINE coupon is known by while its id is not: a hash of all it says."""
-    return hashlib.sha256(line_body_of(terms)).hexdigest()
+    """What a LINE coupon is known by while its id is not: a hash of all that LINE tells.
+
+    Not of its pictures, whose addresses LINE doesn't tell: two that differ in these alone
+    could be taken for each other.
+    """
+    fields = flat(terms)
+    told = {name: shown(fields.get(name)) for name in compared(fields)}
+    return hashlib.sha256(line_body_of(told)).hexdigest()
 
 
 def unchangeable(provider: str, old: Terms, new: Terms) -> list[str]:

@@ -36,7 +36,7 @@ from sync.ports.vivoldi import VivoldiPort
 from sync.publishing.judging import judge, later
 from sync.publishing.looking import Look
 from sync.publishing.settling import Result, settle
-from sync.publishing.spending import ended_serials
+from sync.publishing.spending import ended_serials, good_again
 
 logger = logging.getLogger(__name__)
 Clock = Callable[[], datetime]
@@ -295,7 +295,7 @@ class Block:
         ids = {row.publication_id for row in rows if row.publication_id}
         publications = Publication.objects.in_bulk(ids)
         people = _people(rows, publications)
-        spent = _spent(rows)
+        spent, good = _spent(rows), good_again(rows)
         known = self._known(rows)
         calls = []
         for row in rows:
@@ -304,6 +304,8 @@ class Block:
             if result is None and row.is_new and row.serial_id in spent:
                 words = spent[row.serial_id]
                 result = Result(row, Status.REFUSED, detail=words)
+            if result is None and row.pk in good and _is_open(publication):
+                result = Result(row, row.status, is_good=True)
             if result is not None:
                 self.results.append(result)
             else:
@@ -524,6 +526,10 @@ def checked(
     if publication.state == State.CLOSING and row.is_new:
         return Result(row, Status.GONE)
     return None
+
+
+def _is_open(publication: Publication | None) -> bool:
+    return publication is not None and publication.state == State.OPEN
 
 
 def _call(

@@ -160,7 +160,9 @@ def _keep(
         publication=publication_id, counted_at=before.counted_at
     )
     is_open = found is not None and found.state == Publication.State.OPEN
-    if found is not None and is_open and rows.update(**after):
+    # Asked for between the list of publications and the count: it says what is going.
+    is_told = found is not None and found.is_clearing
+    if found is not None and is_open and not is_told and rows.update(**after):
         seen = Seen(found, found_in(spent), (SPENT,))
         Step.objects.bulk_create(together(note([seen], at=at)))
     held.keep(cursor={**held.run.cursor, "spent": publication_id}, failures=0)

@@ -263,7 +263,7 @@ def newcomers(publication: Publication) -> int:
     if new:
         new = list(ready.filter(since__gt=_pressed_at(publication)))
     count = sum(_unpublished(publication, batch) for batch in new)
-    return count + usable_again(publication)
+    return count + usable_again(publication, apart_from=[batch.pk for batch in new])
 
 
 def _pressed_at(publication: Publication) -> datetime:

@@ -14,8 +14,10 @@ import pytest
 from django.utils import timezone
 
 from connections.models import Connection
+from providers.errors import ProviderError, Refused, Unclear
+from providers.line_coupons import LineCoupons
 from sandbox.testing import start_sandbox
-from sync.models import RemoteCoupon, Search
+from sync.models import Publication, RemoteCoupon, Search
 from sync.publishing import looking, searching
 from sync.services.publishing import pause, resume
 from sync.tests.publishing import (
@@ -326,3 +328,139 @@ def test_a_list_without_an_end_leaves_what_it_has_not_found_in_doubt(
     assert (row.status, row.errand) == ("waiting", "create")
     assert "come to an end" in row.detail
     assert calls(accounts, "coupon_create") == 1
+
+
+# --- what LINE never tells ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "error", [Refused("no", 400), Unclear("HTTP 500")], ids=lambda e: type(e).__name__
+)
+def test_one_coupon_that_line_never_tells_of_keeps_no_other_from_being_found(
+    accounts, monkeypatch, error: ProviderError
+):
+    """One of our name, made in LINE's manager, whose details LINE can't give."""
+    [publication] = lose(accounts, 1)
+    title = accounts.sandbox.coupons()[0]["title"]
+    dumb = accounts.sandbox.make_coupon(title=title)
+    real = LineCoupons.detail
+
+    def detail(self, coupon_id):
+        if coupon_id == dumb:
+            raise error
+        return real(self, coupon_id)
+
+    monkeypatch.setattr(LineCoupons, "detail", detail)
+    for number in range(looking.PATIENCE + 4):
+        accounts.turn("line", clock=later(hours=1 + number))
+        Connection.objects.update(resting_until=None)
+
+    assert only(publication).status == "live"
+    assert only(publication).remote_id != dumb
+    assert calls(accounts, "coupon_create") == 1
+
+
+@pytest.mark.parametrize("seconds", [10, 0.001], ids=["three tries", "one try"])
+def test_details_that_never_come_end_the_look_in_doubt(accounts, monkeypatch, seconds):
+    """LINE answers otherwise. Taken for whole, the coupon would be made once more.
+
+    A call that times out may take longer than a turn: then there is one try in each.
+    """
+    monkeypatch.setattr(looking, "SECONDS", seconds)
+    [publication] = lose(accounts, 1)
+    accounts.sandbox.fault("coupon_detail", "500")
+    for number in range(looking.PATIENCE + 3):
+        accounts.turn("line", clock=later(hours=1 + number))
+        Connection.objects.update(resting_until=None)
+    row = only(publication)
+    assert (row.status, row.failures) == (
+        "waiting",
+        2,
+    )  # its creation's, and the look's
+
+    accounts.sandbox.clear_faults()
+    for number in range(3):
+        accounts.turn("line", clock=later(hours=30, minutes=number))
+
+    assert only(publication).status == "live"
+    assert calls(accounts, "coupon_create") == 1
+
+
+def test_while_line_gives_no_answer_at_all_a_look_is_kept(accounts):
+    [publication] = lose(accounts, 1)
+    accounts.sandbox.fault("coupon_detail", "500")
+    accounts.turn("line", clock=later(hours=1))
+    accounts.sandbox.fault("coupon_list", "500")
+    for number in range(looking.PATIENCE + 4):
+        accounts.turn("line", clock=later(hours=2 + number))
+        Connection.objects.update(resting_until=None)
+    assert only(publication).failures == 1
+    assert Search.objects.get().cursor["ids"]
+
+    accounts.sandbox.clear_faults()
+    before = calls(accounts)
+    accounts.turn("line", clock=later(hours=30))
+
+    assert only(publication).status == "live"
+    assert calls(accounts) == before
+
+
+def test_page_tokens_that_become_old_time_and_again_never_end_the_look(
+    accounts, short_turns
+):
+    """An account that is paused again and again, for more than a day each time."""
+    [publication] = lose(accounts, 1)
+    fill(accounts.sandbox, 2)
+    days = 4 * looking.RESTARTS
+    for day in range(days):
+        accounts.turn("line", clock=later(hours=25 * day + 1))
+        accounts.sandbox.advance(25 * 3600)
+
+    for number in range(12):
+        accounts.turn("line", clock=later(hours=25 * days + 2, minutes=5 * number))
+
+    assert only(publication).status == "live"
+    assert calls(accounts, "coupon_create") == 1
+
+
+# --- whose it is --------------------------------------------------------------------------
+
+
+def test_two_that_differ_in_their_picture_alone_are_not_under_way_at_once(accounts):
+    """LINE doesn't tell pictures: of one that is lost the other would be taken for it."""
+    period = {
+        "name": "The same",
+        "use_starts_at": timezone.now(),
+        "use_ends_at": timezone.now() + timedelta(days=9),
+    }
+    first, second = (
+        accounts.publish("line", an_offer(**period)) for _number in range(2)
+    )
+    picture = {"imageUrl": "https://shop.example/other.png"}
+    Publication.objects.filter(pk=second.pk).update(terms=second.terms | picture)
+    prepare_all()
+    accounts.sandbox.fault("coupon_create", "drop", times=1)
+    accounts.sandbox.fault("coupon_create", "accept_then_drop", times=1)
+
+    accounts.settle("line")
+
+    made = {
+        one["couponId"]: bool(one.get("imageUrl")) for one in accounts.sandbox.coupons()
+    }
+    assert made == {only(first).remote_id: False, only(second).remote_id: True}
+
+
+def test_what_has_become_another_rows_is_not_taken(accounts, short_turns):
+    """Taken, it would undo its whole block's answers, time and again."""
+    [publication] = lose(accounts, 1)
+    accounts.turn("line", clock=later(minutes=5))  # the list, not the details
+    [coupon_id] = Search.objects.get().cursor["ids"]
+    other = accounts.published("line", an_offer())
+    RemoteCoupon.objects.filter(publication=other).update(
+        remote_id=coupon_id, status="live", errand="", next_try_at=None
+    )
+
+    for number in range(6):
+        accounts.turn("line", clock=later(minutes=6 + number))
+
+    assert only(publication).remote_id != coupon_id

@@ -236,3 +236,38 @@ def test_an_odd_list_of_one_product_proves_nothing(accounts):
 
     assert page is not None
     assert page.oddities
+
+
+@pytest.mark.parametrize("products", [str(SECOND), ""], ids=["product", "checkout"])
+def test_a_code_of_somebody_elses_stays_where_ours_is_gone(accounts, products):
+    """A code is one of a product's (132): of another one it may be another's."""
+    publication = published(accounts, count=1)
+    [code] = accounts.there("paddle")
+    accounts.sandbox.delete_paddle_coupon(code)
+    accounts.sandbox.make_paddle_coupon(
+        coupon_code=code,
+        coupon_type="product" if products else "checkout",
+        product_ids=products,
+        discount_type="percentage",
+        discount_amount="50",
+    )
+
+    taken_back(accounts, publication)
+    row = RemoteCoupon.objects.get()
+    assert (row.status, row.errand) == ("live", "")
+    assert "Another coupon" in row.detail
+    retry(publication.pk, by=accounts.editor)
+    accounts.settle("paddle", turns=2)
+
+    assert accounts.there("paddle") == [code]
+    assert numbers(publication) == (1, 0, 1, 0, 0)
+
+
+def test_an_odd_list_of_another_product_deletes_nothing():
+    odd = PaddlePage((), 0, oddities=("response[0] is not an object",))
+    client: Any = Scripted({FIRST: Refused("no", 200, 108), SECOND: odd})
+
+    outcome = PaddlePort(client, rate=1.0).delete(Order("CODE1", {"product_ids": ALL}))
+
+    assert (outcome.kind, outcome.calls) == (Kind.UNCLEAR, 2)
+    assert client.asked == [FIRST, SECOND]

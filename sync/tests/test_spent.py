@@ -23,6 +23,7 @@ from sync.models import (
 from sync.publishing import spending
 from sync.publishing.spending import Spent, ask_back, count_spent
 from sync.publishing.walking import to_walk, walk
+from sync.pulling import spent
 from sync.services.publishing import (
     close,
     newcomers,
@@ -372,6 +373,27 @@ def test_a_count_of_before_somebody_took_the_codes_back_is_thrown_away(
     assert open_spent() is None
 
 
+def test_asked_for_before_the_count_begins_it_is_not_said_again(
+    accounts, manager, monkeypatch
+):
+    """The look has read by then which publications there are."""
+    publication, looks = published(accounts)
+    verified(publication.campaign)
+    looks.look()
+    found = the_difference()
+    real = spent._count
+
+    def late(held, one, signs):
+        mend(found.pk, "clear", by=manager)
+        real(held, one, signs)
+
+    monkeypatch.setattr(spent, "_count", late)
+    looks.look(is_whole=True)
+
+    assert fresh(publication).is_clearing
+    assert open_spent() is None
+
+
 # --- taking them back ---------------------------------------------------------------------
 
 
@@ -499,6 +521,20 @@ def test_tried_again_it_stays_where_it_is_good_again(accounts, manager):
     assert accounts.there("paddle") == [code_of(verification)]
 
 
+def test_tried_again_while_all_is_taken_back_it_goes(accounts, manager):
+    """A second no to what was asked for once already counts as gone."""
+    publication, verification = refused_to_go(accounts, manager)
+    undone(verification)
+    close(publication.pk, by=manager)
+    prepare_all()
+
+    retry(publication.pk, by=manager)
+
+    row = row_of(publication, code_of(verification))
+    assert row.errand == "delete"
+    assert row.first_try_at is not None
+
+
 def test_undone_before_its_turn_a_code_stays(accounts, manager):
     publication, looks = published(accounts)
     verification, other = (verified(publication.campaign) for _ in range(2))
@@ -511,6 +547,64 @@ def test_undone_before_its_turn_a_code_stays(accounts, manager):
     assert row_of(publication, code_of(verification)).status == "live"
     assert row_of(publication, code_of(other)).status == "gone"
     assert numbers(publication) == (4, 3, 1, 0, 0)
+
+
+@CODES
+def test_undone_while_it_waits_to_be_taken_back_a_code_stays(
+    accounts, provider, manager
+):
+    """The account may be paused for days between the walk and the call."""
+    publication, looks = published(accounts, provider)
+    verification, other = (verified(publication.campaign) for _ in range(2))
+    looks.look()
+    take_back(manager)
+    prepare_all()
+    row = row_of(publication, code_of(verification))
+    assert (row.errand, row.is_spent) == ("delete", True)
+
+    undone(verification)
+    settle(accounts, looks, provider)
+
+    assert code_of(verification) in accounts.there(provider)
+    assert code_of(other) not in accounts.there(provider)
+    row.refresh_from_db()
+    assert (row.status, row.errand, row.is_spent) == ("live", "", False)
+    assert (row.failures, row.first_try_at) == (0, None)
+    assert numbers(publication) == (4, 3, 1, 0, 0)
+
+
+def test_undone_after_a_try_without_an_answer_it_goes_and_may_come_back(
+    accounts, manager
+):
+    """Paddle may have let go of it already."""
+    publication, looks = published(accounts)
+    verification = verified(publication.campaign)
+    looks.look()
+    take_back(manager)
+    prepare_all()
+    accounts.sandbox.fault("paddle_delete", "accept_then_drop", times=1)
+    accounts.turn("paddle", clock=later(hours=1))
+    assert code_of(verification) not in accounts.there("paddle")
+
+    undone(verification)
+    settle(accounts, looks)
+
+    assert row_of(publication, code_of(verification)).status == "gone"
+    assert newcomers(fresh(publication)) == 1
+
+
+def test_undone_while_all_is_taken_back_it_goes(accounts, manager):
+    publication, looks = published(accounts)
+    verification = verified(publication.campaign)
+    looks.look()
+    take_back(manager)
+    prepare_all()
+
+    undone(verification)
+    close(publication.pk, by=manager)
+    settle(accounts, looks)
+
+    assert accounts.there("paddle") == []
 
 
 def test_spent_while_the_walk_goes_on_it_goes_too(accounts, manager):
@@ -585,6 +679,23 @@ def test_what_is_to_stay_away_does_not_come_back(accounts, manager):
 
     assert row_of(publication, code).status == "gone"
     assert code not in accounts.there("paddle")
+
+
+def test_what_was_spent_and_is_to_stay_away_does_not_come_back(accounts, manager):
+    """It was refused to go, somebody deleted it there, and its verification is undone."""
+    publication, verification = refused_to_go(accounts, manager)
+    code, looks = code_of(verification), watch(accounts)
+    accounts.sandbox.delete_paddle_coupon(code)
+    looks.look()
+    mend(Difference.objects.get(field="missing").pk, "gone", by=manager)
+
+    undone(verification)
+
+    assert newcomers(fresh(publication)) == 0
+    top_up(publication.pk, by=manager)
+    settle(accounts, looks)
+    assert row_of(publication, code).status == "gone"
+    assert accounts.there("paddle") == []
 
 
 def test_closing_meanwhile_wins(accounts, manager):
@@ -757,6 +868,20 @@ def test_publish_the_new_ones_leaves_out_what_is_spent(accounts, provider, manag
     top_up(publication.pk, by=manager)
     accounts.settle(provider)
     assert code_of(last) in accounts.there(provider)
+
+
+def test_one_that_was_undone_and_is_new_is_counted_once(accounts):
+    publication = accounts.done("paddle", an_offer("paddle", 1))
+    redeemed(publication.campaign)  # has the one that is there
+    make_serials(publication.campaign, 2)
+    undone(verified(publication.campaign))
+
+    assert newcomers(fresh(publication)) == 2
+    top_up(publication.pk, by=None)
+    accounts.settle("paddle")
+
+    assert newcomers(fresh(publication)) == 0
+    assert numbers(publication) == (3, 3, 0, 0, 0)
 
 
 def test_void_serials_hide_no_new_ones(accounts):
